@@ -1,0 +1,98 @@
+/**
+ * What travels between the authority and its callers: plain data, one interface for each body.
+ * The server checks each request against a schema (`_schemas.ts`); the client trusts the shapes
+ * because it has verified who it speaks to.
+ */
+import type { Principal } from "../x509/claims.ts";
+
+/** `GET /v1/webapi/find`, open to anyone. The field names are the original's. */
+export interface ClusterInfo {
+  readonly server_version: string;
+  readonly cluster_name: string;
+}
+
+/** `GET /postern/v1/trust`, open to anyone: what a pin is checked against. */
+export interface TrustBundle {
+  readonly cluster: string;
+  /** X.509 certificates of the host CA, PEM; they sign agents, relays and the authority. */
+  readonly hostCas: readonly string[];
+  /** X.509 certificates of the user CA, PEM; they sign bots and sessions. */
+  readonly userCas: readonly string[];
+  /** Public keys of the SSH host CA, `<type> <base64>`. */
+  readonly sshHostCas: readonly string[];
+  /** Public keys of the SSH user CA, `<type> <base64>`. */
+  readonly sshUserCas: readonly string[];
+}
+
+/** `POST /postern/v1/join`, open to anyone who holds a token. */
+export interface JoinRequest {
+  readonly method: "token";
+  readonly token: string;
+  /** The SPKI PEM of the bot's new key. The same key with the same token answers again. */
+  readonly publicKey: string;
+  /** Seconds. */
+  readonly ttl: number;
+}
+
+/** `POST /postern/v1/renew`, as a bot. */
+export interface RenewRequest {
+  readonly publicKey: string;
+  /** Seconds. */
+  readonly ttl: number;
+}
+
+/** `POST /postern/v1/identities`, as a bot: the certificates of one output. */
+export interface IdentityRequest {
+  readonly publicKey: string;
+  /** Seconds. */
+  readonly ttl: number;
+  readonly reissue: boolean;
+  /** A subset of the bot's roles; all of them when absent. */
+  readonly roles?: readonly string[];
+}
+
+/** What join, renew and identities answer. */
+export interface IssuedCertificates {
+  /** X.509 certificate, PEM. */
+  readonly tls: string;
+  /** OpenSSH certificate on one line. */
+  readonly ssh: string;
+  readonly trust: TrustBundle;
+}
+
+/** `POST /postern/v1/sessions`, as an identity that may be reissued. */
+export interface SessionRequest {
+  readonly app: string;
+  /** The SPKI PEM of a key made for this session alone. */
+  readonly publicKey: string;
+}
+
+/** A session certificate, and the way to the agent that will accept it. */
+export interface SessionGrant {
+  readonly session: string;
+  /** X.509 certificate, PEM. */
+  readonly certificate: string;
+  /** The route ticket: the server name (SNI) to send to the relay, once. */
+  readonly servername: string;
+  /** The SPIFFE ID that the agent's certificate must carry. */
+  readonly agent: string;
+  readonly hostCas: readonly string[];
+}
+
+/** `GET /postern/v1/apps`, as an identity: the apps that its roles reach. */
+export interface AppList {
+  readonly principal: Principal;
+  readonly apps: readonly ListedApp[];
+}
+
+export interface ListedApp {
+  readonly name: string;
+  readonly description: string;
+  readonly uri: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** The body of every refusal; the HTTP status follows from the code. */
+export interface ApiFailure {
+  readonly error: { readonly code: string; readonly message: string; readonly hint?: string };
+}

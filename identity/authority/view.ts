@@ -1,0 +1,27 @@
+import type { Role } from "../../policy/mod.ts";
+import type { App } from "../app.ts";
+
+/**
+ * The live copy of what an agent decides by. It is synchronous: whoever fills it (the store in the
+ * same process, a change stream over the network) has done the waiting.
+ */
+export interface ClusterView {
+  readonly cluster: string;
+  /** X.509 certificates, PEM, that sign sessions now. */
+  userCas(): readonly string[];
+  app(name: string): App | undefined;
+  role(name: string): Role | undefined;
+  standing(bot: string, instance: string): Standing;
+  /** Calls `listener` after anything above has changed; returns how to stop that. */
+  subscribe(listener: () => void): () => void;
+}
+
+/** Whether a bot instance may act now, and with which roles at the most. */
+export type Standing =
+  | {
+    readonly kind: "live";
+    readonly roles: readonly string[];
+    readonly traits: Readonly<Record<string, readonly string[]>>;
+  }
+  | { readonly kind: "locked"; readonly message: string }
+  | { readonly kind: "gone" };

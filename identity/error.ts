@@ -1,0 +1,43 @@
+/** What can go wrong between a machine and its credentials; the codes are stable. */
+export type IdentityErrorCode =
+  | "ACCESS_DENIED"
+  | "ALREADY_EXISTS"
+  | "API_UNREACHABLE"
+  | "API_PROTOCOL"
+  | "BAD_REQUEST"
+  | "CA_PIN_MISMATCH"
+  | "CERTIFICATE_EXPIRED"
+  | "CERTIFICATE_INVALID"
+  | "CONFIG_INVALID"
+  | "CONFLICT"
+  | "DATA_DIR_IN_USE"
+  | "DESTINATION_UNWRITABLE"
+  | "IDENTITY_FILE_INVALID"
+  | "IDENTITY_FILE_MISSING"
+  | "INTERNAL"
+  | "JOIN_REFUSED"
+  | "JOIN_TOKEN_EXPIRED"
+  | "JOIN_TOKEN_USED"
+  | "LOCKED"
+  | "NOT_FOUND"
+  | "REISSUE_DENIED"
+  | "STORE_INVALID"
+  | "TLS_UNTRUSTED"
+  | "UNAVAILABLE";
+
+/** The one error of `identity/`. Branch on `code`; `hint` says what to do next. */
+export class IdentityError extends Error {
+  override readonly name = "IdentityError";
+  readonly code: IdentityErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(
+    code: IdentityErrorCode,
+    message: string,
+    options: { hint?: string; cause?: unknown } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+  }
+}

@@ -1,0 +1,19 @@
+/** A place in a file; line and column count from 1, the column in UTF-16 code units. */
+export interface Position {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** One thing that is wrong with a document, and how to mend it. */
+export interface Problem {
+  readonly at: Position;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** `file:line:column: message`, the form that editors and terminals make clickable. */
+export function formatProblem({ at, message, hint }: Problem): string {
+  const place = `${at.file}:${at.line}:${at.column}: ${message}`;
+  return hint === undefined ? place : `${place} (${hint})`;
+}
