@@ -1,0 +1,31 @@
+/** What can go wrong with bytes on their way between an MCP client and a server; codes are stable. */
+export type RelayErrorCode =
+  | "ACCESS_DENIED"
+  | "AUDIT_UNAVAILABLE"
+  | "CERTIFICATE_EXPIRED"
+  | "CONFIG_INVALID"
+  | "INTERNAL"
+  | "LIMIT_EXCEEDED"
+  | "PEER_UNTRUSTED"
+  | "PROTOCOL"
+  | "ROUTE_REFUSED"
+  | "SERVER_EXITED"
+  | "SERVER_START_FAILED"
+  | "UNREACHABLE";
+
+/** The one error of `relay/`. Branch on `code`; `hint` says what to do next. */
+export class RelayError extends Error {
+  override readonly name = "RelayError";
+  readonly code: RelayErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(
+    code: RelayErrorCode,
+    message: string,
+    options: { hint?: string; cause?: unknown } = {},
+  ) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+  }
+}
