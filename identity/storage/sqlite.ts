@@ -1,0 +1,217 @@
+/**
+ * The embedded store: one SQLite file, held exclusively by one process for as long as it is open.
+ * Guarantees that a committed write survives a power cut (`synchronous=FULL`).
+ */
+import { chmodSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { IdentityError } from "../error.ts";
+import type { Change, Item, ItemKind, Store, StoredEvent, Transaction } from "./store.ts";
+
+const SCHEMA_VERSION = 1;
+const SCHEMA = `
+  CREATE TABLE items (
+    kind TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL,
+    value TEXT NOT NULL, expires INTEGER, PRIMARY KEY (kind, name)) WITHOUT ROWID;
+  CREATE TABLE counter (revision INTEGER NOT NULL);
+  INSERT INTO counter VALUES (0);
+  CREATE TABLE events (seq INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE,
+    event TEXT NOT NULL);
+  PRAGMA user_version = ${SCHEMA_VERSION};
+`;
+
+interface Row {
+  kind: ItemKind;
+  name: string;
+  revision: number;
+  value: string;
+  expires: number | null;
+}
+
+export interface SqliteOptions {
+  /** The directory of the database; made with mode 0700 when it is not there. */
+  readonly directory: string;
+  readonly now: () => Date;
+}
+
+/** Opens the store in a directory, creating both as needed. */
+export function openSqliteStore(options: SqliteOptions): Store {
+  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  const file = join(options.directory, "cluster.sqlite");
+  const database = new DatabaseSync(file);
+  try {
+    chmodSync(file, 0o600);
+    // The lock lasts as long as the process, however it ends: a second process is turned away.
+    database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;");
+    database.exec("PRAGMA synchronous = FULL;");
+    migrate(database, file);
+  } catch (cause) {
+    database.close();
+    throw explain(cause, options.directory);
+  }
+  return new SqliteStore(database, options.now);
+}
+
+function migrate(database: DatabaseSync, file: string): void {
+  const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
+  if (version > SCHEMA_VERSION) {
+    throw new IdentityError(
+      "STORE_INVALID",
+      `Cannot open ${file}: its schema ${version} is newer than this program's ${SCHEMA_VERSION}`,
+      { hint: "Install the version of Postern that wrote it, or a newer one" },
+    );
+  }
+  // Takes the exclusive lock even when there is nothing to create.
+  database.exec("BEGIN IMMEDIATE");
+  if (version === 0) database.exec(SCHEMA);
+  database.exec("COMMIT");
+}
+
+function explain(cause: unknown, directory: string): unknown {
+  if (!(cause instanceof Error) || cause instanceof IdentityError) return cause;
+  const locked = /locked|busy/i.test(cause.message);
+  return new IdentityError(
+    locked ? "DATA_DIR_IN_USE" : "STORE_INVALID",
+    locked
+      ? `Cannot open the data directory ${directory}: another process is using it`
+      : `Cannot open the data directory ${directory}: ${cause.message}`,
+    {
+      hint: locked
+        ? "Stop the other app-agent, or give this one a data directory of its own"
+        : "Check the directory's owner and free space, or restore it from a backup",
+      cause,
+    },
+  );
+}
+
+class SqliteStore implements Store {
+  readonly #database: DatabaseSync;
+  readonly #now: () => Date;
+  readonly #listeners = new Set<(changes: readonly Change[]) => void>();
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(database: DatabaseSync, now: () => Date) {
+    this.#database = database;
+    this.#now = now;
+  }
+
+  get<T>(kind: ItemKind, name: string): Promise<Item<T> | undefined> {
+    return this.#afterWrites(() => this.#get<T>(kind, name));
+  }
+
+  list<T>(kind: ItemKind): Promise<Item<T>[]> {
+    return this.#afterWrites(() => this.#list<T>(kind));
+  }
+
+  update<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    return this.#afterWrites(async () => {
+      const changes: Change[] = [];
+      this.#database.exec("BEGIN IMMEDIATE");
+      let result: T;
+      try {
+        result = await work(this.#transaction(changes));
+        this.#database.exec("COMMIT");
+      } catch (error) {
+        this.#database.exec("ROLLBACK");
+        throw error;
+      }
+      if (changes.length > 0) { for (const listener of this.#listeners) listener(changes); }
+      return result;
+    });
+  }
+
+  subscribe(listener: (changes: readonly Change[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  keepEvents(events: readonly { readonly uid: string }[]): Promise<void> {
+    return this.#afterWrites(() => {
+      const insert = this.#database.prepare(
+        "INSERT INTO events (uid, event) VALUES (?, ?) ON CONFLICT (uid) DO NOTHING",
+      );
+      this.#database.exec("BEGIN IMMEDIATE");
+      try {
+        for (const event of events) insert.run(event.uid, JSON.stringify(event));
+        this.#database.exec("COMMIT");
+      } catch (error) {
+        this.#database.exec("ROLLBACK");
+        throw error;
+      }
+    });
+  }
+
+  latestEvents(limit: number): Promise<StoredEvent[]> {
+    return this.#afterWrites(() =>
+      this.#database.prepare("SELECT seq, uid, event FROM events ORDER BY seq DESC LIMIT ?")
+        .all(limit).reverse().map((row) => ({
+          seq: Number(row["seq"]),
+          uid: String(row["uid"]),
+          event: JSON.parse(String(row["event"])),
+        }))
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.#afterWrites(() => this.#database.close());
+  }
+
+  /** One connection, so one thing at a time: a read never sees a half-done transaction. */
+  #afterWrites<T>(work: () => T | Promise<T>): Promise<T> {
+    const result = this.#queue.then(work);
+    this.#queue = result.catch(() => {});
+    return result;
+  }
+
+  #transaction(changes: Change[]): Transaction {
+    return {
+      get: <T>(kind: ItemKind, name: string) => Promise.resolve(this.#get<T>(kind, name)),
+      list: <T>(kind: ItemKind) => Promise.resolve(this.#list<T>(kind)),
+      put: (kind, name, value, options) => {
+        this.#database.exec("UPDATE counter SET revision = revision + 1");
+        this.#database.prepare(
+          `INSERT INTO items (kind, name, revision, value, expires)
+           VALUES (?, ?, (SELECT revision FROM counter), ?, ?)
+           ON CONFLICT (kind, name) DO UPDATE SET
+           revision = excluded.revision, value = excluded.value, expires = excluded.expires`,
+        ).run(kind, name, JSON.stringify(value), options?.expires?.getTime() ?? null);
+        changes.push({ kind, name });
+        return Promise.resolve();
+      },
+      delete: (kind, name) => {
+        const { changes: deleted } = this.#database
+          .prepare("DELETE FROM items WHERE kind = ? AND name = ?").run(kind, name);
+        if (Number(deleted) > 0) changes.push({ kind, name });
+        return Promise.resolve(Number(deleted) > 0);
+      },
+    };
+  }
+
+  #get<T>(kind: ItemKind, name: string): Item<T> | undefined {
+    const row = this.#database
+      .prepare(
+        "SELECT * FROM items WHERE kind = ? AND name = ? AND (expires IS NULL OR expires > ?)",
+      )
+      .get(kind, name, this.#now().getTime());
+    return row === undefined ? undefined : toItem<T>(row as unknown as Row);
+  }
+
+  #list<T>(kind: ItemKind): Item<T>[] {
+    return this.#database
+      .prepare(
+        "SELECT * FROM items WHERE kind = ? AND (expires IS NULL OR expires > ?) ORDER BY name",
+      )
+      .all(kind, this.#now().getTime())
+      .map((row) => toItem<T>(row as unknown as Row));
+  }
+}
+
+function toItem<T>(row: Row): Item<T> {
+  return {
+    kind: row.kind,
+    name: row.name,
+    revision: Number(row.revision),
+    value: JSON.parse(row.value) as T,
+    expires: row.expires === null ? undefined : new Date(Number(row.expires)),
+  };
+}

@@ -1,0 +1,64 @@
+/**
+ * The cluster's state behind one small interface: named items of a kind, each a JSON value with a
+ * revision, written in transactions that all see each other's results in one order.
+ */
+
+/** The kinds of item that a store holds. */
+export type ItemKind =
+  | "agent"
+  | "app"
+  | "bot"
+  | "ca"
+  | "instance"
+  | "lock"
+  | "role"
+  | "session"
+  | "settings"
+  | "token";
+
+export interface Item<T = unknown> {
+  readonly kind: ItemKind;
+  readonly name: string;
+  /** Larger at every write, over all items: comparing two tells which write came later. */
+  readonly revision: number;
+  readonly value: T;
+  /** When the item ceases to exist; it is not returned after that. */
+  readonly expires: Date | undefined;
+}
+
+/** What changed in a committed transaction. */
+export interface Change {
+  readonly kind: ItemKind;
+  readonly name: string;
+}
+
+export interface Reader {
+  get<T>(kind: ItemKind, name: string): Promise<Item<T> | undefined>;
+  /** All items of a kind, ordered by name. */
+  list<T>(kind: ItemKind): Promise<Item<T>[]>;
+}
+
+export interface Transaction extends Reader {
+  put(kind: ItemKind, name: string, value: unknown, options?: { expires?: Date }): Promise<void>;
+  /** Whether there was something to delete. */
+  delete(kind: ItemKind, name: string): Promise<boolean>;
+}
+
+/** An audit event as stored: `seq` is its place in the order of arrival. */
+export interface StoredEvent {
+  readonly seq: number;
+  readonly uid: string;
+  readonly event: Readonly<Record<string, unknown>>;
+}
+
+export interface Store extends Reader {
+  /** Runs `work` alone: all of its writes happen, or none when it throws. */
+  update<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  /** Calls `listener` after each commit; returns how to stop that. */
+  subscribe(listener: (changes: readonly Change[]) => void): () => void;
+  /** Keeps events whose `uid` is new, in the given order. */
+  keepEvents(events: readonly { readonly uid: string }[]): Promise<void>;
+  /** The newest `limit` events, oldest first. */
+  latestEvents(limit: number): Promise<StoredEvent[]>;
+  close(): Promise<void>;
+}
