@@ -1,0 +1,61 @@
+/** What the bridge needs to know of a message that it carries: which call it is or answers. */
+import { endOfString, endOfValue } from "./_skip.ts";
+import { decodeString } from "./json.ts";
+
+export interface Peek {
+  /** The id as JSON text (`1`, `"1"`); a string in the shortest form, so that answers match. */
+  readonly id: string | undefined;
+  readonly method: string | undefined;
+}
+
+/**
+ * Reads `id` and `method` of the message on a line and nothing else. It validates nothing and
+ * decides nothing: that is the gate's work at the other end. Never throws.
+ */
+export function peekMessage(line: Uint8Array): Peek {
+  let id: string | undefined;
+  let method: string | undefined;
+  const end = line.length;
+  let i = token(line, 0);
+  if (line[i] !== 0x7b) return { id, method };
+  i = token(line, i + 1);
+  while (i < end && line[i] === 0x22) {
+    const keyEnd = endOfString(line, i, end);
+    const colon = token(line, keyEnd);
+    if (line[colon] !== 0x3a) break;
+    const start = token(line, colon + 1);
+    const valueEnd = endOfValue(line, start, end);
+    const key = read(line, i, keyEnd);
+    if (key === "id") id = idText(line, start, valueEnd);
+    else if (key === "method" && line[start] === 0x22) method = read(line, start, valueEnd);
+    i = token(line, valueEnd);
+    if (line[i] !== 0x2c) break;
+    i = token(line, i + 1);
+  }
+  return { id, method };
+}
+
+function idText(line: Uint8Array, start: number, end: number): string | undefined {
+  if (line[start] !== 0x22) return utf8.decode(line.subarray(start, end));
+  const text = read(line, start, end);
+  return text === undefined ? undefined : JSON.stringify(text);
+}
+
+/** The string between two quotes; `undefined` if it is not JSON after all, or too long to matter. */
+function read(line: Uint8Array, start: number, end: number): string | undefined {
+  if (end - start > MAX_NAME_BYTES) return undefined;
+  try {
+    return decodeString(line, start + 1, end - 1);
+  } catch {
+    return undefined;
+  }
+}
+
+function token(line: Uint8Array, from: number): number {
+  let i = from;
+  while (line[i] === 0x20 || line[i] === 0x09 || line[i] === 0x0d || line[i] === 0x0a) i++;
+  return i;
+}
+
+const MAX_NAME_BYTES = 1024;
+const utf8 = new TextDecoder();
