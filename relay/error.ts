@@ -7,6 +7,7 @@ export type RelayErrorCode =
   | "INTERNAL"
   | "LIMIT_EXCEEDED"
   | "PEER_UNTRUSTED"
+  | "PORT_IN_USE"
   | "PROTOCOL"
   | "ROUTE_REFUSED"
   | "SERVER_EXITED"

@@ -1,0 +1,77 @@
+/**
+ * The messages that one end of a session has sent, or wants to send, and that the other end has
+ * not acknowledged. It belongs to the session, not to a connection: what is still here when a
+ * connection breaks is exactly what a resumed session would have to send again.
+ */
+import { Queue } from "./queue.ts";
+
+/** How much one end may send ahead of the other end's acknowledgements. */
+export interface Window {
+  readonly bytes: number;
+  readonly messages: number;
+}
+
+/** What a receiver grants unless its HELLO or WELCOME says otherwise. */
+export const DEFAULT_WINDOW: Window = { bytes: 4 * 1024 * 1024, messages: 1024 };
+
+export interface OutboxEntry {
+  readonly seq: number;
+  readonly body: Uint8Array;
+}
+
+export class Outbox {
+  readonly #waiting = new Queue<OutboxEntry>();
+  readonly #sent = new Queue<OutboxEntry>();
+  #window: Window = DEFAULT_WINDOW;
+  #waitingBytes = 0;
+  #sentBytes = 0;
+  #lastSeq = 0;
+  #lastSent = 0;
+
+  set window(window: Window) {
+    this.#window = window;
+  }
+
+  /** No message waits for the window; the sent ones may still be unacknowledged. */
+  get drained(): boolean {
+    return this.#waiting.size === 0;
+  }
+
+  /** Producers should wait: the receiver has to acknowledge first. */
+  get full(): boolean {
+    return this.#waitingBytes + this.#sentBytes >= this.#window.bytes ||
+      this.#waiting.size + this.#sent.size >= this.#window.messages;
+  }
+
+  append(body: Uint8Array): void {
+    this.#waiting.push({ seq: ++this.#lastSeq, body });
+    this.#waitingBytes += body.length;
+  }
+
+  /**
+   * Takes the next entry that the window allows to be sent. A message larger than the window goes
+   * when nothing else is under way; otherwise it could never be sent at all.
+   */
+  next(): OutboxEntry | undefined {
+    const entry = this.#waiting.peek();
+    if (entry === undefined || this.#sent.size >= this.#window.messages) return undefined;
+    const size = entry.body.length;
+    if (this.#sent.size > 0 && this.#sentBytes + size > this.#window.bytes) return undefined;
+    this.#waiting.shift();
+    this.#waitingBytes -= size;
+    this.#sent.push(entry);
+    this.#sentBytes += size;
+    this.#lastSent = entry.seq;
+    return entry;
+  }
+
+  /** Forgets everything up to `seq`; false if the peer acknowledges what was never sent. */
+  acknowledge(seq: number): boolean {
+    if (seq > this.#lastSent) return false;
+    for (let entry = this.#sent.peek(); entry && entry.seq <= seq; entry = this.#sent.peek()) {
+      this.#sentBytes -= entry.body.length;
+      this.#sent.shift();
+    }
+    return true;
+  }
+}
