@@ -19,21 +19,7 @@ export class JsonView {
   }
 
   get type(): JsonType {
-    switch (this.bytes[this.start]) {
-      case 0x7b:
-        return "object";
-      case 0x5b:
-        return "array";
-      case 0x22:
-        return "string";
-      case 0x74:
-      case 0x66:
-        return "boolean";
-      case 0x6e:
-        return "null";
-      default:
-        return "number";
-    }
+    return TYPES.get(this.bytes[this.start]!) ?? "number";
   }
 
   /** The decoded string; `undefined` if the value is something else. */
@@ -124,6 +110,15 @@ function decode(bytes: Uint8Array, start: number, end: number): string {
   return utf8.decode(bytes.subarray(start, end));
 }
 
+/** The type that a value's first byte tells; a digit or a minus sign begins a number. */
+const TYPES: ReadonlyMap<number, JsonType> = new Map([
+  [0x7b, "object"],
+  [0x5b, "array"],
+  [0x22, "string"],
+  [0x74, "boolean"],
+  [0x66, "boolean"],
+  [0x6e, "null"],
+]);
 const SHORT = 24;
 // Without ignoreBOM a name that begins with U+FEFF would lose it.
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });

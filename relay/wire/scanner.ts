@@ -7,7 +7,7 @@
  * points and the order of keys are the sender's. Never throws.
  */
 import { compact, MAX_DEPTH, type MemberListener } from "./_compact.ts";
-import { INNER_MEMBERS, isCaseTwin, MESSAGE_MEMBERS } from "./_known.ts";
+import { INNER_MEMBERS, isCaseTwin, MESSAGE_MEMBERS } from "./known_members.ts";
 import { decodeString, JsonView } from "./json.ts";
 import type { MessageId, Refusal, RefusalReason } from "./refusal.ts";
 
@@ -20,7 +20,7 @@ export type Message = RequestMessage | NotificationMessage | ResultMessage | Err
 interface Scanned {
   /** The message in compact form, without a line end. */
   readonly bytes: Uint8Array;
-  /** The interpreted members of `params`, `result` or `error` (`_known.ts`), by name. */
+  /** The interpreted members of `params`, `result` or `error` (`known_members.ts`), by name. */
   readonly inner: ReadonlyMap<string, JsonView>;
 }
 

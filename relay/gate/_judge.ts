@@ -1,0 +1,259 @@
+/** Whether a request of the client may pass. */
+import { isCaseTwin } from "../wire/known_members.ts";
+import type { JsonView } from "../wire/json.ts";
+import { plainName, type RequestMessage } from "../wire/scanner.ts";
+import { CLIENT_REQUESTS } from "./methods.ts";
+import type { Decision, GatePolicy } from "./policy.ts";
+import type { GateReason, Target, TargetKind } from "./step.ts";
+import type { TaskRegistry } from "./tasks.ts";
+
+/** Who asks, and what is asked of. */
+export interface Context {
+  readonly policy: GatePolicy;
+  readonly tasks: TaskRegistry;
+  readonly owner: string;
+}
+
+export type Judgement =
+  | { readonly pass: true; readonly decision: Decision; readonly target?: Target }
+  | {
+    readonly pass: false;
+    readonly reason: GateReason;
+    readonly error: RpcError;
+    readonly decision?: Decision;
+    readonly target?: Target;
+  };
+
+type Denied = Extract<Judgement, { pass: false }>;
+
+export interface RpcError {
+  readonly code: number;
+  readonly message: string;
+  readonly data?: string;
+}
+
+/**
+ * The one place where a name meets the policy, for calls and lists alike.
+ * INVARIANT (list = call): a tool hidden from tools/list is refused by tools/call.
+ */
+export function decide({ kind, name }: Target, { policy, tasks, owner }: Context): Decision {
+  switch (kind) {
+    case "tool":
+      return policy.decideTool(name);
+    case "resource":
+      return policy.decideResource(name);
+    case "prompt":
+      return policy.decidePrompt(name);
+    case "task": {
+      const task = tasks.find(name, owner);
+      return task === undefined ? NOT_OWNED : policy.decideTool(task.tool);
+    }
+  }
+}
+
+export function judgeRequest(
+  message: RequestMessage,
+  context: Context,
+  decisionId: string,
+): Judgement {
+  const { policy } = context;
+  const rule = CLIENT_REQUESTS.get(message.method);
+  const denied = deniedToolUse(message.inner.get("inputResponses"), context);
+  if (denied !== undefined) return denied;
+  switch (rule) {
+    case "open":
+      return { pass: true, decision: policy.access };
+    case "tool":
+      return judgeName(message, "tool", "name", context, decisionId);
+    case "prompt":
+      return judgeName(message, "prompt", "name", context, decisionId);
+    case "resource":
+      return judgeName(message, "resource", "uri", context, decisionId);
+    case "task":
+      return judgeName(message, "task", "taskId", context, decisionId);
+    case "completion":
+      return judgeReference(message.inner.get("ref"), context, decisionId);
+    case "listen":
+      return judgeListen(message, context, decisionId);
+    case undefined:
+      // INVARIANT (closed): a method that nobody knows might call any tool.
+      return policy.toolsUnrestricted
+        ? { pass: true, decision: policy.access }
+        : refused("unknown_method", -32601, "Method not found");
+  }
+}
+
+function judgeName(
+  message: RequestMessage,
+  kind: TargetKind,
+  member: string,
+  context: Context,
+  decisionId: string,
+): Judgement {
+  const value = message.inner.get(member);
+  const name = plainName(value);
+  if (name === undefined || name === "") {
+    const missing = value === undefined || name === "";
+    return refused(
+      "bad_params",
+      missing ? -32600 : -32602,
+      missing ? "Invalid request" : "Invalid params",
+      missing ? `missing params.${member}` : `params.${member} is not a plain string`,
+    );
+  }
+  return judge({ kind, name }, context, decisionId);
+}
+
+function judge(target: Target, context: Context, decisionId: string): Judgement {
+  const decision = decide(target, context);
+  if (decision.effect === "allow") return { pass: true, decision, target };
+  return {
+    pass: false,
+    reason: decision === NOT_OWNED ? "task_not_owned" : "denied",
+    error: denial(target, decisionId),
+    decision,
+    target,
+  };
+}
+
+/** What the client reads: that roles decided, and by which id an administrator finds why. */
+function denial({ kind, name }: Target, decisionId: string): RpcError {
+  return {
+    code: -32602,
+    message: kind === "task"
+      ? "Task not found"
+      : `Access to this ${kind} is enforced by your roles. Contact your Postern administrator`,
+    data: `access to ${kind} ${JSON.stringify(name)} denied, decision ${decisionId}`,
+  };
+}
+
+function judgeReference(
+  ref: JsonView | undefined,
+  context: Context,
+  decisionId: string,
+): Judgement {
+  const members = fields(ref, REF_MEMBERS);
+  const type = members?.get("type")?.string();
+  const kind = type === "ref/prompt" ? "prompt" : type === "ref/resource" ? "resource" : undefined;
+  const name = plainName(members?.get(kind === "prompt" ? "name" : "uri"));
+  if (kind === undefined || name === undefined) {
+    return refused("bad_params", -32602, "Invalid params", "params.ref is not a reference");
+  }
+  return judge({ kind, name }, context, decisionId);
+}
+
+function judgeListen(message: RequestMessage, context: Context, decisionId: string): Judgement {
+  const filter = message.inner.get("notifications");
+  const members = filter === undefined ? EMPTY : fields(filter, LISTEN_MEMBERS);
+  const own = fields(message.params, LISTEN_MEMBERS) ?? EMPTY;
+  if (members === undefined) {
+    return refused("bad_params", -32602, "Invalid params", "params.notifications is ambiguous");
+  }
+  const wanted: [TargetKind, JsonView | undefined][] = [
+    ["resource", members.get("resourceSubscriptions")],
+    ["task", members.get("taskIds")],
+    ["task", own.get("taskIds")],
+  ];
+  for (const [kind, list] of wanted) {
+    if (list === undefined) continue;
+    if (list.type !== "array") {
+      return refused("bad_params", -32602, "Invalid params", "a subscription is not a list");
+    }
+    for (const element of list.elements()) {
+      const name = plainName(element);
+      if (name === undefined) {
+        return refused("bad_params", -32602, "Invalid params", "a subscription is not a string");
+      }
+      const judged = judge({ kind, name }, context, decisionId);
+      if (!judged.pass) return judged;
+    }
+  }
+  return { pass: true, decision: context.policy.access };
+}
+
+/**
+ * Answers of a model that call tools, in a sampling result or in the `inputResponses` of a
+ * repeated call; the server acts on them, so they are judged like a call.
+ */
+export function deniedToolUse(
+  responses: JsonView | undefined,
+  context: Context,
+): Denied | undefined {
+  for (const [, response] of responses?.members() ?? []) {
+    const denied = deniedAnswer(response, context);
+    if (denied !== undefined) return denied;
+  }
+  return undefined;
+}
+
+function deniedAnswer(answer: JsonView, context: Context): Denied | undefined {
+  if (answer.type !== "object") return undefined;
+  const members = fields(answer, ANSWER_MEMBERS);
+  if (members === undefined) return ambiguousAnswer();
+  // Some peers wrap the answer once more, in `result`.
+  const wrapped = members.get("result");
+  return deniedContent(members.get("content"), context) ??
+    (wrapped && deniedAnswer(wrapped, context));
+}
+
+/** The same for the `content` of one answer: a block or a list of them. */
+export function deniedContent(
+  content: JsonView | undefined,
+  context: Context,
+): Denied | undefined {
+  if (content === undefined) return undefined;
+  for (const block of content.type === "array" ? content.elements() : [content]) {
+    if (block.type !== "object") continue;
+    const members = fields(block, CONTENT_MEMBERS);
+    if (members === undefined) return ambiguousAnswer();
+    if (members.get("type")?.string() !== "tool_use") continue;
+    const name = plainName(members.get("name"));
+    if (name === undefined) return ambiguousAnswer();
+    const target: Target = { kind: "tool", name };
+    const decision = decide(target, context);
+    if (decision.effect === "allow") continue;
+    const error = { code: -32602, message: "The answer uses a tool that your roles do not allow" };
+    return { pass: false, reason: "denied", error, decision, target };
+  }
+  return undefined;
+}
+
+function ambiguousAnswer(): Denied {
+  return {
+    pass: false,
+    reason: "ambiguous_key",
+    error: { code: -32602, message: "The answer cannot be read in one way only" },
+  };
+}
+
+/**
+ * The named members of an object; `undefined` if it is none, or if another key differs from one
+ * of the names in case only, so that readers would not agree on it.
+ */
+export function fields(
+  value: JsonView | undefined,
+  names: ReadonlySet<string>,
+): Map<string, JsonView> | undefined {
+  if (value?.type !== "object") return undefined;
+  const found = new Map<string, JsonView>();
+  for (const [key, member] of value.members()) {
+    if (names.has(key)) found.set(key, member);
+    else if (isCaseTwin(key, names)) return undefined;
+  }
+  return found;
+}
+
+function refused(reason: GateReason, code: number, message: string, data?: string): Judgement {
+  return {
+    pass: false,
+    reason,
+    error: data === undefined ? { code, message } : { code, message, data },
+  };
+}
+
+const NOT_OWNED: Decision = { effect: "deny" };
+const EMPTY: ReadonlyMap<string, JsonView> = new Map();
+const REF_MEMBERS: ReadonlySet<string> = new Set(["type", "name", "uri"]);
+const LISTEN_MEMBERS: ReadonlySet<string> = new Set(["resourceSubscriptions", "taskIds"]);
+const ANSWER_MEMBERS: ReadonlySet<string> = new Set(["content", "result"]);
+const CONTENT_MEMBERS: ReadonlySet<string> = new Set(["type", "name"]);

@@ -1,0 +1,133 @@
+/** What of a server's answer or request the client may see. */
+import type { JsonView } from "../wire/json.ts";
+import { plainName, type RequestMessage, type ResultMessage } from "../wire/scanner.ts";
+import { applyEdits, type Edit, keepElements, setMember } from "./_edit.ts";
+import { type Context, decide, fields, type RpcError } from "./_judge.ts";
+import { type ListRule, LISTS } from "./methods.ts";
+import type { GateReason, Target } from "./step.ts";
+
+export type Reviewed =
+  | {
+    readonly pass: true;
+    readonly bytes: Uint8Array;
+    readonly hidden: number;
+    /** Each entry that a list had, for telling later whether a change of policy shows. */
+    readonly listed: readonly Target[];
+  }
+  | { readonly pass: false; readonly reason: GateReason; readonly error: RpcError };
+
+/** The answer to a request of the client. */
+export function reviewResult(
+  message: ResultMessage,
+  request: { readonly method: string; readonly target?: Target; readonly modern: boolean },
+  context: Context,
+): Reviewed {
+  const list = LISTS.get(request.method);
+  if (list !== undefined) return reviewList(message, list, request.modern, context);
+  const taskId = createdTask(message);
+  if (taskId !== undefined && request.target?.kind === "tool") {
+    const task = { owner: context.owner, tool: request.target.name };
+    // A task id that is somebody else's would open their task to this client.
+    if (!context.tasks.add(taskId, task)) {
+      return failed("task_not_owned", "The server reused the id of a task");
+    }
+  }
+  return reviewInputRequests(message, context);
+}
+
+function reviewList(
+  message: ResultMessage,
+  { member, name, kind }: ListRule,
+  modern: boolean,
+  context: Context,
+): Reviewed {
+  const array = message.inner.get(member);
+  if (array?.type !== "array") {
+    return failed("invalid_list", `The server's list has no array "${member}"`);
+  }
+  const listed: Target[] = [];
+  const kept: JsonView[] = [];
+  const entries = array.elements();
+  for (const entry of entries) {
+    const target = { kind, name: entryName(entry, name) };
+    if (target.name === undefined) continue;
+    listed.push(target as Target);
+    if (decide(target as Target, context).effect === "allow") kept.push(entry);
+  }
+  const hidden = entries.length - kept.length;
+  const edits: Edit[] = hidden === 0 ? [] : [keepElements(array, kept)];
+  // What one principal may see must not be served to another from a cache, nor outlive a change
+  // of roles.
+  if (modern || message.inner.has("ttlMs") || message.inner.has("cacheScope")) {
+    edits.push(setMember(message.result, "ttlMs", "0"));
+    edits.push(setMember(message.result, "cacheScope", '"private"'));
+  }
+  return { pass: true, bytes: applyEdits(message.bytes, edits), hidden, listed };
+}
+
+/** The name of an entry if every reader would find the same one. */
+function entryName(entry: JsonView, member: string): string | undefined {
+  const names: ReadonlySet<string> = ENTRY_NAMES.get(member) ?? new Set([member]);
+  return plainName(fields(entry, names)?.get(member));
+}
+
+/** Legacy: `task.taskId`; modern: `resultType: "task"` beside `taskId`. */
+function createdTask({ inner }: ResultMessage): string | undefined {
+  const legacy = inner.get("task")?.member("taskId")?.string();
+  if (legacy !== undefined) return legacy;
+  return inner.get("resultType")?.string() === "task" ? inner.get("taskId")?.string() : undefined;
+}
+
+/** Requests that a modern server puts into its answer: `inputRequests`, by name. */
+function reviewInputRequests(message: ResultMessage, context: Context): Reviewed {
+  const requests = message.inner.get("inputRequests");
+  const edits: Edit[] = [];
+  let hidden = 0;
+  for (const [, request] of requests?.members() ?? []) {
+    const members = fields(request, REQUEST_MEMBERS);
+    if (members === undefined) return failed("ambiguous_key", "An input request is ambiguous");
+    if (members.get("method")?.string() !== "sampling/createMessage") continue;
+    const reviewed = reviewSamplingTools(members.get("params"), context);
+    if (reviewed === undefined) return failed("ambiguous_key", "An input request is ambiguous");
+    edits.push(...reviewed.edits);
+    hidden += reviewed.hidden;
+  }
+  return { pass: true, bytes: applyEdits(message.bytes, edits), hidden, listed: [] };
+}
+
+/** A server's request for sampling: tools that the client may not call are not offered. */
+export function reviewSampling(message: RequestMessage, context: Context): Reviewed {
+  const reviewed = reviewSamplingTools(message.params, context);
+  if (reviewed === undefined) return failed("bad_params", "params.tools is not a list of tools");
+  const bytes = applyEdits(message.bytes, reviewed.edits);
+  return { pass: true, bytes, hidden: reviewed.hidden, listed: [] };
+}
+
+function reviewSamplingTools(
+  params: JsonView | undefined,
+  context: Context,
+): { edits: Edit[]; hidden: number } | undefined {
+  if (params === undefined) return { edits: [], hidden: 0 };
+  const members = fields(params, SAMPLING_MEMBERS);
+  if (members === undefined) return undefined;
+  const tools = members.get("tools");
+  if (tools === undefined) return { edits: [], hidden: 0 };
+  if (tools.type !== "array") return undefined;
+  const entries = tools.elements();
+  const kept = entries.filter((entry) => {
+    const name = entryName(entry, "name");
+    return name !== undefined && decide({ kind: "tool", name }, context).effect === "allow";
+  });
+  const hidden = entries.length - kept.length;
+  return { edits: hidden === 0 ? [] : [keepElements(tools, kept)], hidden };
+}
+
+function failed(reason: GateReason, message: string): Reviewed {
+  return { pass: false, reason, error: { code: -32603, message } };
+}
+
+const ENTRY_NAMES: ReadonlyMap<string, ReadonlySet<string>> = new Map(
+  ["name", "uri", "uriTemplate", "taskId"].map((name) => [name, new Set([name])]),
+);
+const REQUEST_MEMBERS: ReadonlySet<string> = new Set(["method", "params"]);
+const SAMPLING_MEMBERS: ReadonlySet<string> = new Set(["tools"]);

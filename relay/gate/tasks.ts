@@ -1,0 +1,40 @@
+/**
+ * Which principal may ask for which task of one app, over all its sessions. Held in memory by the
+ * agent: a task that it does not know (after a restart, or past the limit) belongs to nobody.
+ */
+export class TaskRegistry {
+  readonly #tasks = new Map<string, Task>();
+  readonly #limit: number;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Remembers a task; false if it belongs to somebody else. */
+  add(taskId: string, task: Task): boolean {
+    const known = this.#tasks.get(taskId);
+    if (known !== undefined && known.owner !== task.owner) return false;
+    // Forgetting closes: the oldest task can no longer be asked for, by anybody.
+    if (known === undefined && this.#tasks.size >= this.#limit) {
+      for (const oldest of this.#tasks.keys()) {
+        this.#tasks.delete(oldest);
+        break;
+      }
+    }
+    this.#tasks.set(taskId, task);
+    return true;
+  }
+
+  /** The task if it is the owner's; a stranger's and an unknown one look alike. */
+  find(taskId: string, owner: string): Task | undefined {
+    const task = this.#tasks.get(taskId);
+    return task?.owner === owner ? task : undefined;
+  }
+}
+
+export interface Task {
+  /** Who started it: a bot and its instance. */
+  readonly owner: string;
+  /** The tool that it runs. */
+  readonly tool: string;
+}
