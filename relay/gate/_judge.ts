@@ -1,5 +1,5 @@
 /** Whether a request of the client may pass. */
-import { isCaseTwin } from "../wire/known_members.ts";
+import { foldCase, isCaseTwin } from "../wire/known_members.ts";
 import type { JsonView } from "../wire/json.ts";
 import { plainName, type RequestMessage } from "../wire/scanner.ts";
 import { CLIENT_REQUESTS } from "./methods.ts";
@@ -203,11 +203,8 @@ export function deniedContent(
 ): Denied | undefined {
   if (content === undefined) return undefined;
   for (const block of content.type === "array" ? content.elements() : [content]) {
-    if (block.type !== "object") continue;
-    const members = fields(block, CONTENT_MEMBERS);
-    if (members === undefined) return ambiguousAnswer();
-    if (members.get("type")?.string() !== "tool_use") continue;
-    const name = plainName(members.get("name"));
+    if (!mayBeToolUse(block)) continue;
+    const name = plainName(fields(block, CONTENT_MEMBERS)?.get("name"));
     if (name === undefined) return ambiguousAnswer();
     const target: Target = { kind: "tool", name };
     const decision = decide(target, context);
@@ -216,6 +213,13 @@ export function deniedContent(
     return { pass: false, reason: "denied", error, decision, target };
   }
   return undefined;
+}
+
+/** Whether some reader takes the block for the use of a tool; forms have fields of any name. */
+function mayBeToolUse(block: JsonView): boolean {
+  return block.members().some(([key, value]) =>
+    foldCase(key) === "type" && value.string() === "tool_use"
+  );
 }
 
 function ambiguousAnswer(): Denied {

@@ -1,5 +1,5 @@
 import { type Context, decide } from "./_judge.ts";
-import type { ClientRequest } from "./_pending.ts";
+import type { ClientRequest } from "./_state.ts";
 import { LIST_CHANGED, META_SUBSCRIPTION_ID } from "./methods.ts";
 import type { Target, TargetKind } from "./step.ts";
 

@@ -41,7 +41,9 @@ function fromTail(tail: Uint8Array): MessageId | undefined {
   return scan.ok && scan.message.kind === "request" ? scan.message.id : undefined;
 }
 
-function asId(json: string): MessageId | undefined {
+/** The id that stands there as JSON text. */
+export function asId(json: string | undefined): MessageId | undefined {
+  if (json === undefined) return undefined;
   const bytes = utf8.encode(json);
   return messageId(new JsonView(bytes, 0, bytes.length));
 }

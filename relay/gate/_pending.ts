@@ -1,24 +1,4 @@
-import type { JsonView } from "../wire/json.ts";
 import type { MessageId } from "../wire/refusal.ts";
-import type { Target } from "./step.ts";
-
-/** A request of the client that waits for the server. */
-export interface ClientRequest {
-  readonly id: MessageId;
-  readonly method: string;
-  readonly decisionId: string;
-  /** Whether it speaks the modern protocol. */
-  readonly modern: boolean;
-  readonly target?: Target;
-  /** For subscriptions/listen: what it asked for. */
-  readonly notifications?: JsonView;
-}
-
-/** A request of the server that waits for the client. */
-export interface ServerRequest {
-  readonly id: MessageId;
-  readonly method: string;
-}
 
 /** Requests of one side that wait for an answer. Nothing is ever evicted to make room. */
 export class Pending<Entry> {

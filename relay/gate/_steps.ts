@@ -2,7 +2,7 @@
 import { errorReply, type MessageId, type Refusal } from "../wire/refusal.ts";
 import type { Message, NotificationMessage, RequestMessage } from "../wire/scanner.ts";
 import type { RpcError } from "./_judge.ts";
-import type { ClientRequest } from "./_pending.ts";
+import type { ClientRequest } from "./_state.ts";
 import type { GateClose, GateReason, GateRecord, GateStep, Side } from "./step.ts";
 
 /** It goes on as it is. */

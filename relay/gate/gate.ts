@@ -4,32 +4,21 @@
  * and what was judged is what goes on: a message written anew, never the bytes that came. One
  * gate serves one session. It is a state machine without I/O, and it never throws.
  */
+import { peekMessage } from "../wire/peek.ts";
 import { errorReply, type Refusal } from "../wire/refusal.ts";
-import {
-  type ErrorMessage,
-  messageId,
-  type NotificationMessage,
-  plainName,
-  type RequestMessage,
-  type ResultMessage,
-  scanMessage,
-} from "../wire/scanner.ts";
-import { type Context, decide, deniedContent, judgeRequest } from "./_judge.ts";
+import { type RequestMessage, scanMessage } from "../wire/scanner.ts";
+import { clientNotification, clientRequest, clientResponse } from "./_client_side.ts";
+import { invalidFromClient, invalidFromServer } from "./_invalid.ts";
+import type { Context } from "./_judge.ts";
 import { listChanged, Listed } from "./_listed.ts";
-import { type Excerpt, excerptId } from "./_oversized.ts";
-import { type ClientRequest, Pending, type ServerRequest } from "./_pending.ts";
-import { type Reviewed, reviewResult, reviewSampling } from "./_results.ts";
+import { asId, type Excerpt, excerptId } from "./_oversized.ts";
+import { Pending } from "./_pending.ts";
+import { serverNotification, serverRequest, serverResponse } from "./_server_side.ts";
+import type { State } from "./_state.ts";
 import * as step from "./_steps.ts";
 import { GATE_LIMITS, type GateLimits } from "./limits.ts";
-import {
-  CLIENT_NOTIFICATIONS,
-  CLIENT_REQUESTS,
-  META_PROTOCOL_VERSION,
-  SERVER_NOTIFICATIONS,
-  SERVER_REQUESTS,
-} from "./methods.ts";
 import type { GatePolicy } from "./policy.ts";
-import type { GateRecord, GateStep, PolicyStep, Side, Target } from "./step.ts";
+import type { GateRecord, GateStep, PolicyStep, Side } from "./step.ts";
 import { TaskRegistry } from "./tasks.ts";
 
 export interface GateOptions {
@@ -45,58 +34,58 @@ export interface GateOptions {
 
 export class Gate {
   readonly #policy: () => GatePolicy;
-  readonly #newDecisionId: () => string;
   readonly #tasks: TaskRegistry;
   readonly #owner: string;
-  readonly #fromClient: Pending<ClientRequest>;
-  readonly #fromServer: Pending<ServerRequest>;
-  readonly #listed: Listed;
-  /** Whether the client has spoken the modern protocol, where notices go to subscriptions. */
-  #modern = false;
+  readonly #state: State;
 
   constructor({ policy, newDecisionId, limits = GATE_LIMITS, tasks, owner = "" }: GateOptions) {
     this.#policy = policy;
-    this.#newDecisionId = newDecisionId;
     this.#tasks = tasks ?? new TaskRegistry(limits.tasks);
     this.#owner = owner;
-    this.#fromClient = new Pending(limits.clientRequests, limits.cancelled);
-    this.#fromServer = new Pending(limits.serverRequests, limits.cancelled);
-    this.#listed = new Listed(limits.listedNames);
+    this.#state = {
+      fromClient: new Pending(limits.clientRequests, limits.cancelled),
+      fromServer: new Pending(limits.serverRequests, limits.cancelled),
+      listed: new Listed(limits.listedNames),
+      newDecisionId,
+      modern: false,
+    };
   }
 
   /** A line from the client, without its line end. */
   fromClient(line: Uint8Array): GateStep {
     const context = this.#context();
     const scan = scanMessage(line);
-    if (!scan.ok) return this.#invalidFromClient(scan.refusal, line.length);
+    if (!scan.ok) return invalidFromClient(this.#state, scan.refusal, line.length);
     const { message } = scan;
     if (context.policy.access.effect === "deny") {
       return this.#accessLost(message.kind === "request" ? message : undefined, line.length);
     }
     switch (message.kind) {
       case "request":
-        return this.#clientRequest(message, context, line.length);
+        return clientRequest(this.#state, message, context, line.length);
       case "notification":
-        return this.#clientNotification(message, context, line.length);
+        return clientNotification(this.#state, message, context, line.length);
       default:
-        return this.#clientResponse(message, context, line.length);
+        return clientResponse(this.#state, message, context, line.length);
     }
   }
 
   /** A line from the server, without its line end. */
   fromServer(line: Uint8Array): GateStep {
     const context = this.#context();
-    const scan = scanMessage(line);
-    if (!scan.ok) return this.#invalidFromServer(scan.refusal, line.length);
     if (context.policy.access.effect === "deny") return this.#accessLost(undefined, line.length);
+    const scan = scanMessage(line);
+    if (!scan.ok) {
+      return invalidFromServer(this.#state, withPeekedId(scan.refusal, line), line.length);
+    }
     const { message } = scan;
     switch (message.kind) {
       case "request":
-        return this.#serverRequest(message, context, line.length);
+        return serverRequest(this.#state, message, context, line.length);
       case "notification":
-        return this.#serverNotification(message, context, line.length);
+        return serverNotification(this.#state, message, context, line.length);
       default:
-        return this.#serverResponse(message, context, line.length);
+        return serverResponse(this.#state, message, context, line.length);
     }
   }
 
@@ -108,18 +97,18 @@ export class Gate {
       message: "The message is too large",
       id: excerptId(excerpt),
       method: undefined,
-      reply: from === "client",
+      reply: from === "client" || peekMessage(excerpt.head).method !== undefined,
     };
     return from === "client"
-      ? this.#invalidFromClient(refusal, excerpt.bytes)
-      : this.#invalidFromServer(refusal, excerpt.bytes);
+      ? invalidFromClient(this.#state, refusal, excerpt.bytes)
+      : invalidFromServer(this.#state, refusal, excerpt.bytes);
   }
 
   /** Roles, traits, locks or labels have changed: what does the client have to hear? */
   policyChanged(): PolicyStep {
     const context = this.#context();
     if (context.policy.access.effect === "deny") {
-      const waiting = this.#fromClient.drain();
+      const waiting = this.#state.fromClient.drain();
       return {
         messages: waiting.map(({ id }) =>
           errorReply(id, step.NO_ACCESS.code, step.NO_ACCESS.message)
@@ -129,15 +118,15 @@ export class Gate {
       };
     }
     const messages: Uint8Array[] = [];
-    for (const kind of this.#listed.changed(context)) {
-      messages.push(...listChanged(kind, this.#modern, this.#fromClient.entries()));
+    for (const kind of this.#state.listed.changed(context)) {
+      messages.push(...listChanged(kind, this.#state.modern, this.#state.fromClient.entries()));
     }
     return { messages, records: [] };
   }
 
   /** The session is over: what was still waiting will have no answer. */
   end(): readonly GateRecord[] {
-    return this.#fromClient.drain().map((request) =>
+    return this.#state.fromClient.drain().map((request) =>
       step.ended(request, "dropped", "session_ended")
     );
   }
@@ -146,207 +135,27 @@ export class Gate {
     return { policy: this.#policy(), tasks: this.#tasks, owner: this.#owner };
   }
 
-  #clientRequest(message: RequestMessage, context: Context, bytes: number): GateStep {
-    const { id, method } = message;
-    const record = step.requestRecord("client", message, bytes);
-    // Two answers under one id could not be told apart, so the second request gets none, not even
-    // a refusal: that would answer the first.
-    if (this.#fromClient.has(id)) {
-      return { records: [{ ...record, outcome: "dropped", reason: "duplicate_id" }] };
-    }
-    const decisionId = this.#newDecisionId();
-    if (this.#fromClient.full) {
-      return step.refuse(id, step.BUSY, { ...record, decisionId, reason: "in_flight_limit" });
-    }
-    const judged = judgeRequest(message, context, decisionId);
-    const { decision, target } = judged;
-    const judgedRecord = {
-      ...record,
-      decisionId,
-      ...(decision && { decision }),
-      ...(target && { target }),
-    };
-    if (!judged.pass) {
-      return step.refuse(id, judged.error, { ...judgedRecord, reason: judged.reason });
-    }
-    const notifications = message.inner.get("notifications");
-    const modern = message.inner.get("_meta")?.member(META_PROTOCOL_VERSION) !== undefined;
-    this.#modern ||= modern;
-    this.#fromClient.add(id, {
-      id,
-      method,
-      decisionId,
-      modern,
-      ...(target && { target }),
-      ...(method === "subscriptions/listen" && notifications && { notifications }),
-    });
-    return { forward: message.bytes, records: [{ ...judgedRecord, outcome: "forwarded" }] };
-  }
-
-  #clientNotification(message: NotificationMessage, context: Context, bytes: number): GateStep {
-    const { method } = message;
-    const record = step.notificationRecord("client", message, bytes);
-    // Some servers run a request without id all the same; nobody would see the answer.
-    if (CLIENT_REQUESTS.has(method)) return step.drop(record, "missing_id");
-    if (!CLIENT_NOTIFICATIONS.has(method) && !context.policy.toolsUnrestricted) {
-      return step.drop(record, "unknown_method");
-    }
-    if (method !== "notifications/cancelled") return step.pass(message.bytes, record);
-    const id = messageId(message.inner.get("requestId"));
-    if (id === undefined && message.inner.has("requestId")) return step.drop(record, "bad_params");
-    const cancelled = id && this.#fromClient.cancel(id);
-    if (cancelled === "full") {
-      return { ...step.drop(record, "in_flight_limit"), close: step.TOO_MANY };
-    }
-    return {
-      forward: message.bytes,
-      records: [
-        record,
-        ...(cancelled === undefined ? [] : [step.ended(cancelled, "dropped", "cancelled")]),
-      ],
-    };
-  }
-
-  #clientResponse(
-    message: ResultMessage | ErrorMessage,
-    context: Context,
-    bytes: number,
-  ): GateStep {
-    const request = message.id && this.#fromServer.settle(message.id);
-    const record = step.responseRecord("client", message, bytes);
-    if (request === undefined) return step.drop(record, "unsolicited");
-    if (request === "cancelled") return step.drop(record, "cancelled");
-    const known = { ...record, method: request.method };
-    if (message.kind === "error") return step.pass(message.bytes, known);
-    const denied = deniedContent(message.inner.get("content"), context);
-    if (denied === undefined) return step.pass(message.bytes, known);
-    const { error, reason, decision, target } = denied;
-    return {
-      // The server learns that there is no answer, instead of one that it must not act on.
-      forward: errorReply(message.id, error.code, error.message, error.data),
-      records: [{
-        ...known,
-        outcome: "refused",
-        reason,
-        error,
-        ...(decision && { decision }),
-        ...(target && { target }),
-      }],
-    };
-  }
-
-  #serverRequest(message: RequestMessage, context: Context, bytes: number): GateStep {
-    const { id, method } = message;
-    const record = step.requestRecord("server", message, bytes);
-    if (this.#fromServer.has(id)) return step.drop(record, "duplicate_id");
-    if (this.#fromServer.full) {
-      return step.refuse(id, step.BUSY, { ...record, reason: "in_flight_limit" });
-    }
-    if (!SERVER_REQUESTS.has(method) && !context.policy.toolsUnrestricted) {
-      return step.refuse(id, step.UNKNOWN_METHOD, { ...record, reason: "unknown_method" });
-    }
-    const reviewed: Reviewed = method === "sampling/createMessage"
-      ? reviewSampling(message, context)
-      : { pass: true, bytes: message.bytes, hidden: 0, listed: [] };
-    if (!reviewed.pass) {
-      return step.refuse(id, reviewed.error, { ...record, reason: reviewed.reason });
-    }
-    this.#fromServer.add(id, { id, method });
-    return step.pass(reviewed.bytes, step.withHidden(record, reviewed.hidden));
-  }
-
-  #serverNotification(message: NotificationMessage, context: Context, bytes: number): GateStep {
-    const { method, inner } = message;
-    const record = step.notificationRecord("server", message, bytes);
-    const rule = SERVER_NOTIFICATIONS.get(method);
-    if (rule === undefined) {
-      return context.policy.toolsUnrestricted
-        ? step.pass(message.bytes, record)
-        : step.drop(record, "unknown_method");
-    }
-    if (rule !== "open") {
-      const name = plainName(inner.get(rule === "resource" ? "uri" : "taskId"));
-      if (name === undefined) return step.drop(record, "bad_params");
-      const target: Target = { kind: rule, name };
-      const decision = decide(target, context);
-      const judged = { ...record, target, decision };
-      return decision.effect === "allow"
-        ? step.pass(message.bytes, judged)
-        : step.drop(judged, "denied");
-    }
-    if (method === "notifications/cancelled") return this.#serverCancelled(message, record);
-    return step.pass(message.bytes, record);
-  }
-
-  /** The server withdraws a request of its own or, in the modern era, ends a subscription. */
-  #serverCancelled(message: NotificationMessage, record: GateRecord): GateStep {
-    const id = messageId(message.inner.get("requestId"));
-    if (id === undefined) return step.drop(record, "bad_params");
-    const listens = this.#fromClient.get(id)?.method === "subscriptions/listen";
-    const cancelled = listens ? this.#fromClient.cancel(id) : this.#fromServer.cancel(id);
-    if (cancelled === "full") {
-      return { ...step.drop(record, "in_flight_limit"), close: step.TOO_MANY };
-    }
-    return step.pass(message.bytes, record);
-  }
-
-  #serverResponse(
-    message: ResultMessage | ErrorMessage,
-    context: Context,
-    bytes: number,
-  ): GateStep {
-    const request = message.id && this.#fromClient.settle(message.id);
-    const record = step.responseRecord("server", message, bytes);
-    if (request === undefined) return step.drop(record, "unsolicited");
-    if (request === "cancelled") return step.drop(record, "cancelled");
-    const known = { ...record, ...step.about(request) };
-    if (message.kind === "error") return step.pass(message.bytes, known);
-    const reviewed = reviewResult(message, request, context);
-    if (!reviewed.pass) return step.answerInstead(request, reviewed.error, known, reviewed.reason);
-    this.#listed.note(reviewed.listed, context);
-    return step.pass(reviewed.bytes, step.withHidden(known, reviewed.hidden));
-  }
-
-  #invalidFromClient(refusal: Refusal, bytes: number): GateStep {
-    const record = step.invalidRecord("client", refusal, bytes);
-    const { id, code, message } = refusal;
-    // Never an error under an id that a request in flight has: it would pass for its answer.
-    if (!refusal.reply || (id !== undefined && this.#fromClient.has(id))) {
-      return step.drop(record, refusal.reason);
-    }
-    return step.refuse(id, { code, message }, { ...record, reason: refusal.reason });
-  }
-
-  #invalidFromServer(refusal: Refusal, bytes: number): GateStep {
-    const record = step.invalidRecord("server", refusal, bytes);
-    const { id, code, message } = refusal;
-    if (id === undefined) return step.drop(record, refusal.reason);
-    if (refusal.method !== undefined) {
-      if (this.#fromServer.has(id)) return step.drop(record, refusal.reason);
-      return step.refuse(id, { code, message }, { ...record, reason: refusal.reason });
-    }
-    const request = this.#fromClient.settle(id);
-    if (request === undefined || request === "cancelled") return step.drop(record, refusal.reason);
-    const error = { code: -32603, message: `The server's answer cannot be passed on: ${message}` };
-    return step.answerInstead(
-      request,
-      error,
-      { ...record, ...step.about(request) },
-      refusal.reason,
-    );
-  }
-
   /** Access ended between two messages: the sender hears it if it asked something. */
   #accessLost(request: RequestMessage | undefined, bytes: number): GateStep {
-    if (request === undefined || this.#fromClient.has(request.id)) {
+    if (request === undefined || this.#state.fromClient.has(request.id)) {
       return { records: [], close: step.ACCESS_LOST };
     }
     const record: GateRecord = {
       ...step.requestRecord("client", request, bytes),
       decision: this.#policy().access,
-      decisionId: this.#newDecisionId(),
+      decisionId: this.#state.newDecisionId(),
       reason: "access_denied",
     };
     return { ...step.refuse(request.id, step.NO_ACCESS, record), close: step.ACCESS_LOST };
   }
+}
+
+/**
+ * A broken answer of the server may still show whose it was; the client then hears of a failure
+ * instead of waiting for ever. At worst it hears of one that was none, never of a false success.
+ */
+function withPeekedId(refusal: Refusal, line: Uint8Array): Refusal {
+  if (refusal.reason !== "not_json") return refusal;
+  const { id, method } = peekMessage(line);
+  return method === undefined ? { ...refusal, id: asId(id), reply: false } : refusal;
 }

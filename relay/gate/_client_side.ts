@@ -1,0 +1,119 @@
+/** What the client sends: requests, notifications, and answers to the server's requests. */
+import { errorReply } from "../wire/refusal.ts";
+import {
+  type ErrorMessage,
+  messageId,
+  type NotificationMessage,
+  type RequestMessage,
+  type ResultMessage,
+} from "../wire/scanner.ts";
+import { type Context, deniedContent, judgeRequest } from "./_judge.ts";
+import type { State } from "./_state.ts";
+import * as step from "./_steps.ts";
+import { CLIENT_NOTIFICATIONS, CLIENT_REQUESTS, META_PROTOCOL_VERSION } from "./methods.ts";
+import type { GateStep } from "./step.ts";
+
+export function clientRequest(
+  state: State,
+  message: RequestMessage,
+  context: Context,
+  bytes: number,
+): GateStep {
+  const { id, method } = message;
+  const record = step.requestRecord("client", message, bytes);
+  // Two answers under one id could not be told apart, so the second request gets none, not even
+  // a refusal: that would answer the first.
+  if (state.fromClient.has(id)) {
+    return { records: [{ ...record, outcome: "dropped", reason: "duplicate_id" }] };
+  }
+  const decisionId = state.newDecisionId();
+  if (state.fromClient.full) {
+    return step.refuse(id, step.BUSY, { ...record, decisionId, reason: "in_flight_limit" });
+  }
+  const judged = judgeRequest(message, context, decisionId);
+  const { decision, target } = judged;
+  const judgedRecord = {
+    ...record,
+    decisionId,
+    ...(decision && { decision }),
+    ...(target && { target }),
+  };
+  if (!judged.pass) {
+    return step.refuse(id, judged.error, { ...judgedRecord, reason: judged.reason });
+  }
+  const notifications = message.inner.get("notifications");
+  const modern = message.inner.get("_meta")?.member(META_PROTOCOL_VERSION) !== undefined;
+  state.modern ||= modern;
+  state.fromClient.add(id, {
+    id,
+    method,
+    decisionId,
+    modern,
+    ...(target && { target }),
+    ...(method === "subscriptions/listen" && notifications && { notifications }),
+  });
+  return { forward: message.bytes, records: [{ ...judgedRecord, outcome: "forwarded" }] };
+}
+
+export function clientNotification(
+  state: State,
+  message: NotificationMessage,
+  context: Context,
+  bytes: number,
+): GateStep {
+  const { method } = message;
+  const record = step.notificationRecord("client", message, bytes);
+  // Some servers run a request without id all the same; nobody would see the answer.
+  if (CLIENT_REQUESTS.has(method)) return step.drop(record, "missing_id");
+  if (!CLIENT_NOTIFICATIONS.has(method) && !context.policy.toolsUnrestricted) {
+    return step.drop(record, "unknown_method");
+  }
+  if (method !== "notifications/cancelled") return step.pass(message.bytes, record);
+  const id = messageId(message.inner.get("requestId"));
+  if (id === undefined && message.inner.has("requestId")) return step.drop(record, "bad_params");
+  const cancelled = id && state.fromClient.cancel(id);
+  if (cancelled === "full") {
+    return { ...step.drop(record, "in_flight_limit"), close: step.TOO_MANY };
+  }
+  return {
+    forward: message.bytes,
+    records: [
+      record,
+      ...(cancelled === undefined ? [] : [step.ended(cancelled, "dropped", "cancelled")]),
+    ],
+  };
+}
+
+export function clientResponse(
+  state: State,
+  message: ResultMessage | ErrorMessage,
+  context: Context,
+  bytes: number,
+): GateStep {
+  const request = message.id && state.fromServer.settle(message.id);
+  const record = step.responseRecord("client", message, bytes);
+  if (request === undefined) return step.drop(record, "unsolicited");
+  if (request === "cancelled") return step.drop(record, "cancelled");
+  const known = { ...record, method: request.method };
+  if (message.kind === "error") return step.pass(message.bytes, known);
+  const denied = SAMPLED.has(request.method)
+    ? deniedContent(message.inner.get("content"), context)
+    : undefined;
+  if (denied === undefined) return step.pass(message.bytes, known);
+  const { error, reason, decision, target } = denied;
+  return {
+    // The server learns that there is no answer, instead of one that it must not act on.
+    forward: errorReply(message.id, error.code, error.message, error.data),
+    records: [{
+      ...known,
+      outcome: "refused",
+      reason,
+      error,
+      ...(decision && { decision }),
+      ...(target && { target }),
+    }],
+  };
+}
+
+/** Requests that a model's answer comes back for, on the spot or as the result of a task. */
+const SAMPLED: ReadonlySet<string> = new Set(["sampling/createMessage", "tasks/result"]);
