@@ -1,0 +1,28 @@
+/**
+ * Keys and certificates, and how machines win and keep them. Only what is light to load is here;
+ * certificates, the authority and tbot's engine have doors of their own in their folders.
+ */
+export type { App, McpServer } from "./app.ts";
+export type { AuditEvent, AuditSink, EventDraft } from "./audit/event.ts";
+export type { ClusterView, Standing } from "./authority/view.ts";
+export { systemClock } from "./clock.ts";
+export type { Clock } from "./clock.ts";
+export { IdentityError } from "./error.ts";
+export type { IdentityErrorCode } from "./error.ts";
+export { checkIdentity, identityCluster, identityExpiry } from "./identity_check.ts";
+export { formatIdentityFile, parseIdentityFile, readIdentityFile } from "./identity_file.ts";
+export type { IdentityFile } from "./identity_file.ts";
+export { generateKeyPair, normalizePublicKey, publicKeyFingerprint, publicKeyOf } from "./keys.ts";
+export type { KeyPair } from "./keys.ts";
+export { silentLog } from "./log.ts";
+export type { Log, LogFields } from "./log.ts";
+export { caPin, isPin, matchesPin } from "./pin.ts";
+export { spiffeId } from "./x509/claims.ts";
+export type {
+  BotClaims,
+  Claims,
+  HostClaims,
+  IdentityClaims,
+  Principal,
+  SessionClaims,
+} from "./x509/claims.ts";
