@@ -12,6 +12,7 @@ export type RelayErrorCode =
   | "ROUTE_REFUSED"
   | "SERVER_EXITED"
   | "SERVER_START_FAILED"
+  | "TIMEOUT"
   | "UNREACHABLE";
 
 /** The one error of `relay/`. Branch on `code`; `hint` says what to do next. */

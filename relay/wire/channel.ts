@@ -6,24 +6,15 @@
  *
  * It leaves to its owner what messages mean, and which greeting is acceptable.
  */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
 import process from "node:process";
 import type { Duplex } from "node:stream";
 import { RelayError } from "../error.ts";
-import {
-  encodeFrame,
-  type Frame,
-  FrameDecoder,
-  FrameType,
-  HEADER_BYTES,
-  writeHeader,
-} from "./frame.ts";
+import { Batch } from "./batch.ts";
+import { encodeFrame, encodeHeader, type Frame, FrameDecoder, FrameType } from "./frame.ts";
 import { encodeBody, type End, type Hello, parseEnd, type Welcome } from "./handshake.ts";
 import { Inbox } from "./inbox.ts";
 import { Outbox, type Window } from "./outbox.ts";
-
-/** Small frames are joined into writes of up to this size; larger bodies are written as they are. */
-const BATCH_BYTES = 64 * 1024;
 
 /** An acknowledgement waits this long for other bytes to travel with. */
 const ACK_DELAY_MS = 20;
@@ -39,8 +30,6 @@ export interface ChannelHandlers {
   onGreeting(body: Buffer): void;
   /** The next message in order. Call `passedOn()` once for each, in order. */
   onMessage(body: Buffer): void;
-  /** The window has room again after `congested` was true. */
-  onDrain(): void;
   /** The peer ended the session and said why. */
   onEnd(end: End): void;
   /** Nothing comes after this; `error` is absent when either side had said END. */
@@ -58,14 +47,15 @@ export interface ChannelOptions {
 export class Channel {
   readonly #stream: Duplex;
   readonly #handlers: ChannelHandlers;
+  readonly #batch: Batch;
   readonly #decoder: FrameDecoder;
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
   readonly #keepalive: ReturnType<typeof setInterval>;
-  #controls: Buffer[] = [];
+  readonly #controls: Buffer[] = [];
   #pong: number | undefined;
   #greeted = false;
-  #congested = false;
+  #waiting: (() => void)[] = [];
   #flushing = false;
   #ackTimer: ReturnType<typeof setTimeout> | undefined;
   #lingerTimer: ReturnType<typeof setTimeout> | undefined;
@@ -80,6 +70,7 @@ export class Channel {
 
   constructor(stream: Duplex, handlers: ChannelHandlers, options: ChannelOptions = {}) {
     this.#stream = stream;
+    this.#batch = new Batch(stream);
     this.#handlers = handlers;
     this.#decoder = new FrameDecoder(
       options.maxMessage === undefined ? {} : { maxMessage: options.maxMessage },
@@ -94,11 +85,19 @@ export class Channel {
     stream.on("close", () => this.#close());
     stream.on("end", () => stream.destroy());
     stream.on("data", (chunk: Buffer) => this.#read(chunk));
+    // It may have been paused until somebody could listen.
+    stream.resume();
   }
 
-  /** True once producers should wait for `onDrain`. */
+  /** True once producers should wait for `room()`. */
   get congested(): boolean {
-    return this.#congested;
+    return this.#outbox.full && !this.#closed;
+  }
+
+  /** Resolves when the window has room, or nothing can be sent any more. */
+  room(): Promise<void> {
+    if (!this.congested) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   /** The first frame of this side. */
@@ -116,7 +115,6 @@ export class Channel {
   send(body: Uint8Array): void {
     if (this.#ending || this.#over || this.#closed) return;
     this.#outbox.append(body);
-    if (this.#outbox.full) this.#congested = true;
     this.#scheduleFlush();
   }
 
@@ -132,10 +130,14 @@ export class Channel {
     }
   }
 
-  /** Sends what is queued, then END, then closes; whatever is stuck after a while is cut off. */
-  end(end: End): void {
+  /**
+   * Sends what is queued (or, to `discard`, nothing more of it), then END, then closes; whatever
+   * is stuck after a while is cut off.
+   */
+  end(end: End, options: { discard?: boolean } = {}): void {
     if (this.#ending || this.#over || this.#closed) return;
     this.#ending = end;
+    if (options.discard) this.#outbox.discardWaiting();
     this.#lingerTimer = setTimeout(() => this.#stream.destroy(), LINGER_MS);
     this.#scheduleFlush();
   }
@@ -226,15 +228,15 @@ export class Channel {
 
   #flush(): void {
     if (this.#over || this.#closed) return;
-    const frames = this.#controls;
-    this.#controls = [];
-    if (this.#inbox.owes) frames.push(encodeFrame(FrameType.ACK, this.#inbox.announce()));
-    if (this.#pong !== undefined) frames.push(encodeFrame(FrameType.PONG, this.#pong));
+    const batch = this.#batch;
+    for (const frame of this.#controls.splice(0)) batch.add(frame);
+    if (this.#inbox.owes) batch.add(encodeFrame(FrameType.ACK, this.#inbox.announce()));
+    if (this.#pong !== undefined) batch.add(encodeFrame(FrameType.PONG, this.#pong));
     this.#pong = undefined;
-
-    const batch = new Batch(this.#stream, frames);
     for (let entry = this.#outbox.next(); entry; entry = this.#outbox.next()) {
-      batch.message(entry.seq, entry.body);
+      const { seq, body } = entry;
+      batch.add(encodeHeader({ type: FrameType.MESSAGE, seq, length: body.length }));
+      if (body.length > 0) batch.add(body);
     }
     if (this.#ending && this.#outbox.drained) {
       this.#over = true;
@@ -244,10 +246,7 @@ export class Channel {
       return;
     }
     batch.flush();
-    if (this.#congested && !this.#outbox.full) {
-      this.#congested = false;
-      this.#handlers.onDrain();
-    }
+    if (!this.#outbox.full) this.#wake();
   }
 
   #checkLife(): void {
@@ -263,49 +262,18 @@ export class Channel {
     this.#control(encodeFrame(FrameType.PING, ++this.#pings));
   }
 
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#wake();
     clearInterval(this.#keepalive);
     clearTimeout(this.#ackTimer);
     clearTimeout(this.#lingerTimer);
     const silent = new RelayError("UNREACHABLE", "The connection was closed without a word");
     this.#handlers.onClose(this.#error ?? (this.#over ? undefined : silent));
-  }
-}
-
-/** Joins frames into few writes without copying large bodies. */
-class Batch {
-  readonly #stream: Duplex;
-  #frames: Buffer[];
-  #bytes: number;
-
-  constructor(stream: Duplex, frames: Buffer[]) {
-    this.#stream = stream;
-    this.#frames = frames;
-    this.#bytes = frames.reduce((sum, { length }) => sum + length, 0);
-  }
-
-  add(frame: Buffer): void {
-    this.#frames.push(frame);
-    this.#bytes += frame.length;
-    if (this.#bytes >= BATCH_BYTES) this.flush();
-  }
-
-  message(seq: number, body: Uint8Array): void {
-    if (body.length < BATCH_BYTES) return this.add(encodeFrame(FrameType.MESSAGE, seq, body));
-    const header = Buffer.allocUnsafe(HEADER_BYTES);
-    writeHeader(header, 0, { type: FrameType.MESSAGE, seq, length: body.length });
-    this.add(header);
-    this.flush();
-    this.#stream.write(body);
-  }
-
-  flush(): void {
-    if (this.#frames.length === 0) return;
-    const [only] = this.#frames;
-    this.#stream.write(this.#frames.length === 1 ? only! : Buffer.concat(this.#frames));
-    this.#frames = [];
-    this.#bytes = 0;
   }
 }

@@ -47,24 +47,19 @@ export interface Frame {
 
 const NO_BODY = Buffer.alloc(0);
 
-/** Writes a header at `offset`; the body of `length` bytes must follow it on the wire. */
-export function writeHeader(
-  into: Buffer,
-  offset: number,
-  frame: { type: number; seq: number; length: number },
-): void {
-  into.writeUInt32BE(frame.type * 0x1000000, offset);
-  into.writeUInt32BE(frame.length, offset + 4);
-  into.writeUInt32BE(Math.floor(frame.seq / 0x100000000), offset + 8);
-  into.writeUInt32BE(frame.seq % 0x100000000, offset + 12);
+/** The header of a frame; the body of `length` bytes must follow it on the wire. */
+export function encodeHeader(frame: { type: number; seq: number; length: number }): Buffer {
+  const header = Buffer.allocUnsafe(HEADER_BYTES);
+  header.writeUInt32BE(frame.type * 0x1000000, 0);
+  header.writeUInt32BE(frame.length, 4);
+  header.writeUInt32BE(Math.floor(frame.seq / 0x100000000), 8);
+  header.writeUInt32BE(frame.seq % 0x100000000, 12);
+  return header;
 }
 
 /** One whole frame. */
 export function encodeFrame(type: number, seq = 0, body: Uint8Array = NO_BODY): Buffer {
-  const frame = Buffer.allocUnsafe(HEADER_BYTES + body.length);
-  writeHeader(frame, 0, { type, seq, length: body.length });
-  frame.set(body, HEADER_BYTES);
-  return frame;
+  return Buffer.concat([encodeHeader({ type, seq, length: body.length }), body]);
 }
 
 /**

@@ -65,6 +65,12 @@ export class Outbox {
     return entry;
   }
 
+  /** Drops what was not sent. */
+  discardWaiting(): void {
+    this.#waiting.clear();
+    this.#waitingBytes = 0;
+  }
+
   /** Forgets everything up to `seq`; false if the peer acknowledges what was never sent. */
   acknowledge(seq: number): boolean {
     if (seq > this.#lastSent) return false;

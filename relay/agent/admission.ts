@@ -1,0 +1,120 @@
+/**
+ * Who may open a session and who may keep it. Everything is judged from the certificate that the
+ * TLS handshake has proved and from the live view of the cluster, never from what a peer says.
+ */
+import {
+  type App,
+  type ClusterView,
+  IdentityError,
+  type SessionClaims,
+} from "../../identity/mod.ts";
+import { type CertificateInfo, verifyCertificate } from "../../identity/x509/mod.ts";
+import { type AppPolicy, compilePolicy, PolicyError, type Role } from "../../policy/mod.ts";
+import type { End } from "../wire/handshake.ts";
+import type { UsedTickets } from "./used_tickets.ts";
+
+export type Verdict =
+  | { readonly kind: "allowed"; readonly app: App; readonly policy: AppPolicy }
+  | Refused;
+
+export interface Refused {
+  readonly kind: "refused";
+  /** What the peer is told. */
+  readonly end: End;
+  /** What the audit log is told besides. */
+  readonly because: string;
+}
+
+export interface Admission {
+  readonly kind: "admitted";
+  readonly claims: SessionClaims;
+  readonly certificate: CertificateInfo;
+}
+
+interface Circumstances {
+  readonly view: ClusterView;
+  readonly tickets: UsedTickets;
+  readonly now: Date;
+}
+
+/** The judgement that is made once: may this certificate open a session here and now? */
+export async function admit(
+  certificate: CertificateInfo,
+  { view, tickets, now }: Circumstances,
+): Promise<Admission | Refused> {
+  const { claims, cluster } = certificate;
+  if (claims.kind !== "session" || cluster !== view.cluster) {
+    return refuse("CERTIFICATE_REFUSED", "This certificate opens no session here", "not a session");
+  }
+  const wrong = await verify(certificate, view, now);
+  if (wrong) return wrong;
+  if (!tickets.use(claims.ticket, certificate.notAfter, now)) {
+    return refuse("TICKET_USED", "This session was opened before", "ticket used");
+  }
+  return { kind: "admitted", claims, certificate };
+}
+
+/**
+ * What is wrong with the certificate now, if anything. The handshake has looked as well; but a CA
+ * may have gone since, and some runtimes accept expired certificates when they resume a session.
+ */
+export async function verify(
+  certificate: CertificateInfo,
+  view: ClusterView,
+  now: Date,
+): Promise<Refused | undefined> {
+  try {
+    await verifyCertificate(certificate, view.userCas(), now, "client");
+  } catch (error) {
+    if (!(error instanceof IdentityError)) throw error;
+    return error.code === "CERTIFICATE_EXPIRED"
+      ? expired()
+      : refuse("CERTIFICATE_REFUSED", "The session's certificate is not accepted", error.message);
+  }
+}
+
+/** The judgement that is made anew with each change: may the holder use the app, and how? */
+export function judge(claims: SessionClaims, view: ClusterView): Verdict {
+  const app = view.app(claims.app);
+  if (app === undefined) {
+    return refuse("APP_UNKNOWN", `App "${claims.app}" does not exist`, "unknown app");
+  }
+  const standing = view.standing(claims.bot, claims.instance);
+  if (standing.kind === "locked") {
+    const said = standing.message === "" ? "" : `: ${standing.message}`;
+    return refuse("LOCKED", `Bot "${claims.bot}" is locked${said}`, "locked");
+  }
+  if (standing.kind === "gone") return denied(app, `bot "${claims.bot}" does not exist any more`);
+
+  // A role counts only while both the certificate and the bot have it.
+  const names = claims.roles.filter((name) => standing.roles.includes(name));
+  const roles: Role[] = [];
+  for (const name of names) {
+    const role = view.role(name);
+    // INVARIANT (closed): what a missing role would have denied is unknown.
+    if (role === undefined) return denied(app, `role "${name}" does not exist`);
+    roles.push(role);
+  }
+  try {
+    const principal = { name: claims.bot, traits: standing.traits };
+    const policy = compilePolicy(roles, principal, app);
+    return policy.access.effect === "allow"
+      ? { kind: "allowed", app, policy }
+      : denied(app, `denied by policy: ${policy.access.because}`);
+  } catch (error) {
+    if (error instanceof PolicyError) return denied(app, error.message);
+    throw error;
+  }
+}
+
+export function expired(): Refused {
+  return refuse("CERTIFICATE_EXPIRED", "The session's certificate has expired", "expired");
+}
+
+function denied(app: App, because: string): Refused {
+  return refuse("ACCESS_DENIED", `Access to app "${app.name}" denied`, because);
+}
+
+function refuse(code: End["code"], message: string, because: string): Refused {
+  return { kind: "refused", end: { code, message }, because };
+}

@@ -1,0 +1,229 @@
+/**
+ * The service side: takes connections that were routed here, proves who is at the other end, and
+ * runs a session for whoever may have one. It asks no one whom it would have to wait for: certificates
+ * are proved by TLS, and everything else is in the live view of the cluster.
+ */
+import { constants } from "node:crypto";
+import type { Duplex } from "node:stream";
+import tls from "node:tls";
+import type { App, AuditSink, Clock, ClusterView, Log } from "../../identity/mod.ts";
+import { type CertificateInfo, readCertificate } from "../../identity/x509/mod.ts";
+import { RelayError } from "../error.ts";
+import { GATE_LIMITS } from "../gate/limits.ts";
+import { TaskRegistry } from "../gate/tasks.ts";
+import { Channel, type ChannelHandlers } from "../wire/channel.ts";
+import { ALPN } from "../wire/frame.ts";
+import type { End } from "../wire/handshake.ts";
+import { admit, judge, type Refused } from "./admission.ts";
+import { SessionEvents } from "./events.ts";
+import { Reaper, type ReaperProcess } from "./reaper.ts";
+import { Session } from "./session.ts";
+import { startStdioServer } from "./upstream/stdio.ts";
+import { UsedTickets } from "./used_tickets.ts";
+
+export interface AgentOptions {
+  readonly view: ClusterView;
+  /** The agent's own certificate and key, PEM; asked for each connection, so they may be renewed. */
+  readonly hostCredentials: () => { readonly certificate: string; readonly key: string };
+  readonly audit: AuditSink;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Starts the process that ends servers should the agent be killed; without it they may stay. */
+  readonly spawnReaper?: () => ReaperProcess;
+  readonly limits?: Partial<AgentLimits>;
+}
+
+export interface AgentLimits {
+  /** Connections at a time, those in their handshake included. */
+  readonly connections: number;
+  /** Milliseconds that a TLS handshake may take. */
+  readonly handshakeMs: number;
+  /** Tickets remembered as used. */
+  readonly usedTickets: number;
+}
+
+export const DEFAULT_AGENT_LIMITS: AgentLimits = {
+  connections: 4096,
+  handshakeMs: 10_000,
+  usedTickets: 200_000,
+};
+
+/** Where a connection comes from, as its bringer says. */
+export interface Origin {
+  readonly address: string;
+}
+
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #limits: AgentLimits;
+  readonly #tickets: UsedTickets;
+  readonly #reaper: Reaper | undefined;
+  readonly #connections = new Set<Duplex>();
+  readonly #sessions = new Set<Session>();
+  /** Tasks of each app, which outlive the sessions that started them. */
+  readonly #tasks = new Map<string, TaskRegistry>();
+  #closing = false;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#limits = { ...DEFAULT_AGENT_LIMITS, ...options.limits };
+    this.#tickets = new UsedTickets(this.#limits.usedTickets);
+    const { spawnReaper, log } = options;
+    this.#reaper = spawnReaper && new Reaper(spawnReaper, log);
+  }
+
+  /** Sessions that are open now. */
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  /** Takes over a connection on which a TLS ClientHello comes next. */
+  accept(socket: Duplex, from: Origin): void {
+    const { log } = this.#options;
+    socket.on("error", (error: Error) => log.debug("Connection failed", { error: error.message }));
+    if (this.#closing || this.#connections.size >= this.#limits.connections) {
+      log.warn("Refused a connection: the agent is full or stopping", { from: from.address });
+      socket.destroy();
+      return;
+    }
+    this.#connections.add(socket);
+    socket.once("close", () => this.#connections.delete(socket));
+    this.#serve(socket, from).catch((error: unknown) => {
+      log.info("Refused a connection", { from: from.address, error: String(error) });
+      socket.destroy();
+    });
+  }
+
+  /** Ends every session and takes no more; resolves when every server has gone. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    const sessions = [...this.#sessions];
+    for (const session of sessions) {
+      session.end({ code: "AGENT_STOPPING", message: "The agent is stopping" });
+    }
+    await Promise.all(sessions.map(({ closed }) => closed));
+    for (const socket of this.#connections) socket.destroy();
+    this.#reaper?.close();
+  }
+
+  async #serve(socket: Duplex, from: Origin): Promise<void> {
+    const { view, clock } = this.#options;
+    const stream = await this.#handshake(socket);
+    const certificate = peerCertificate(stream);
+    const now = clock.now();
+    const admission = await admit(certificate, { view, tickets: this.#tickets, now });
+    if (admission.kind === "refused") return this.#refuse(stream, from, certificate, admission);
+    const verdict = judge(admission.claims, view);
+    if (verdict.kind === "refused") return this.#refuse(stream, from, certificate, verdict);
+    if (this.#closing) return void stream.destroy();
+
+    const { audit, log } = this.#options;
+    const session = new Session(
+      {
+        admission,
+        address: from.address,
+        view,
+        audit,
+        clock,
+        log,
+        tasks: this.#tasksOf(verdict.app),
+        startUpstream: (app, handlers) =>
+          startStdioServer({ app, log, reaper: this.#reaper }, handlers),
+      },
+      verdict,
+      (handlers) => new Channel(stream, handlers),
+    );
+    this.#sessions.add(session);
+    await session.closed;
+    this.#sessions.delete(session);
+  }
+
+  #handshake(socket: Duplex): Promise<tls.TLSSocket> {
+    const { view, hostCredentials } = this.#options;
+    const { certificate, key } = hostCredentials();
+    // A server for each connection: it has today's CAs and credentials, and no memory in which a
+    // resumed session could be found.
+    const server = tls.createServer({
+      cert: certificate,
+      key,
+      ca: [...view.userCas()],
+      requestCert: true,
+      rejectUnauthorized: true,
+      minVersion: "TLSv1.3",
+      ALPNProtocols: [ALPN],
+      secureOptions: constants.SSL_OP_NO_TICKET,
+    });
+    return new Promise((resolve, reject) => {
+      const settle = (outcome: () => void) => {
+        clearTimeout(timer);
+        socket.off("close", onClose);
+        outcome();
+      };
+      const fail = (found: string, cause?: unknown) =>
+        settle(() =>
+          reject(new RelayError("PEER_UNTRUSTED", `TLS handshake failed: ${found}`, { cause }))
+        );
+      const onClose = () => fail("the connection was closed");
+      const timer = setTimeout(() => fail("it took too long"), this.#limits.handshakeMs);
+      socket.once("close", onClose);
+      server.on("tlsClientError", (error) => fail(error.message, error));
+      server.once("secureConnection", (stream) => {
+        stream.pause();
+        // The channel that comes will listen as well; until then an error must not be fatal.
+        stream.on("error", () => {});
+        if (!stream.authorized) return fail("the client's certificate is not accepted");
+        if (stream.alpnProtocol !== ALPN) return fail(`the client does not speak ${ALPN}`);
+        settle(() => resolve(stream));
+      });
+      server.emit("connection", socket);
+    });
+  }
+
+  /** Tells a proven but unwelcome client so, and the audit log why. */
+  async #refuse(
+    stream: tls.TLSSocket,
+    from: Origin,
+    certificate: CertificateInfo,
+    { end, because }: Refused,
+  ): Promise<void> {
+    const { audit, log, view } = this.#options;
+    const { claims } = certificate;
+    log.info("Refused a session", { from: from.address, by: certificate.spiffeId, because });
+    if (claims.kind === "session") {
+      const events = new SessionEvents(claims, view.app(claims.app));
+      await audit.append(events.refusedStart({ address: from.address, end, because }));
+    }
+    await sayEnd(stream, end);
+  }
+
+  #tasksOf({ name }: App): TaskRegistry {
+    let tasks = this.#tasks.get(name);
+    if (tasks === undefined) this.#tasks.set(name, tasks = new TaskRegistry(GATE_LIMITS.tasks));
+    return tasks;
+  }
+}
+
+/** Makes an agent. */
+export function createAgent(options: AgentOptions): Agent {
+  return new Agent(options);
+}
+
+function peerCertificate(stream: tls.TLSSocket): CertificateInfo {
+  const { raw } = stream.getPeerCertificate();
+  if (!raw) throw new RelayError("PEER_UNTRUSTED", "The client has shown no certificate");
+  return readCertificate(raw);
+}
+
+/** Sends END on a connection that never becomes a session. */
+function sayEnd(stream: tls.TLSSocket, end: End): Promise<void> {
+  return new Promise((resolve) => {
+    const ignore = () => {};
+    const handlers: ChannelHandlers = {
+      onGreeting: ignore,
+      onMessage: ignore,
+      onEnd: ignore,
+      onClose: () => resolve(),
+    };
+    new Channel(stream, handlers).end(end);
+  });
+}

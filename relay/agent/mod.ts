@@ -1,0 +1,10 @@
+/** The service side of a session; heavy to load, so it has a door of its own. */
+export {
+  Agent,
+  type AgentLimits,
+  type AgentOptions,
+  createAgent,
+  DEFAULT_AGENT_LIMITS,
+  type Origin,
+} from "./agent.ts";
+export { type ReaperProcess, runReaper, spawnReaper } from "./reaper.ts";

@@ -1,0 +1,235 @@
+/**
+ * An MCP server that the agent spawns and speaks to over stdin and stdout. One process for one
+ * session, in a process group of its own; nothing of it outlives the session.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import type { Buffer } from "node:buffer";
+import type { Readable, Writable } from "node:stream";
+import type { App, Log, McpServer } from "../../../identity/mod.ts";
+import { RelayError } from "../../error.ts";
+import { LineSplitter } from "../../wire/line_splitter.ts";
+import { LineWriter } from "../../wire/line_writer.ts";
+import type { Reaper } from "../reaper.ts";
+import { serverEnvironment } from "./environment.ts";
+import { findHostUser, type HostUser } from "./host_user.ts";
+import { groupOf, type ProcessGroup, signalGroup } from "./process_group.ts";
+import type { Upstream, UpstreamHandlers } from "./upstream.ts";
+
+/** One line of a server's stderr; what is longer is cut. */
+const MAX_LOG_LINE = 4096;
+
+export interface StdioOptions {
+  readonly app: App;
+  readonly log: Log;
+  readonly reaper?: Reaper | undefined;
+  /** Milliseconds until SIGTERM after stdin was closed, and from there until SIGKILL. */
+  readonly grace?: { readonly term: number; readonly kill: number };
+}
+
+const DEFAULT_GRACE = { term: 2_000, kill: 3_000 };
+
+/** Starts the server; rejects with `SERVER_START_FAILED` or `CONFIG_INVALID` if that fails. */
+export async function startStdioServer(
+  options: StdioOptions,
+  handlers: UpstreamHandlers,
+): Promise<Upstream> {
+  const { app } = options;
+  if (!app.mcp) {
+    throw new RelayError("CONFIG_INVALID", `Cannot start app "${app.name}": it has no command`);
+  }
+  const user = findHostUser(app.mcp.runAsHostUser);
+  const child = spawnServer(app.mcp, user);
+  try {
+    await started(child);
+  } catch (cause) {
+    throw startError(app, cause as NodeJS.ErrnoException);
+  }
+  return new StdioServer(child as PipedChild, options, handlers);
+}
+
+interface PipedChild extends ChildProcess {
+  readonly pid: number;
+  readonly stdin: Writable;
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+}
+
+function spawnServer(server: McpServer, user: HostUser | undefined): ChildProcess {
+  const env = serverEnvironment(user);
+  const options = { detached: true, stdio: "pipe", env } as const;
+  if (user === undefined) return spawn(server.command, server.args, options);
+  const { uid, gid } = user;
+  if (!user.hasMoreGroups) return spawn(server.command, server.args, { ...options, uid, gid });
+  // Neither runtime can set supplementary groups, which users of e.g. a docker socket live by.
+  const identity = [`--reuid=${uid}`, `--regid=${gid}`, "--init-groups", "--"];
+  const command = findCommand(server.command, env["PATH"] ?? "");
+  return spawn("setpriv", [...identity, command, ...server.args], options);
+}
+
+/** Finds a command as a shell would, since `setpriv` would report a missing one too late. */
+function findCommand(command: string, path: string): string {
+  const candidates = command.includes("/")
+    ? [command]
+    : path.split(delimiter).map((directory) => join(directory, command));
+  for (const candidate of candidates) {
+    try {
+      accessSync(candidate, constants.X_OK);
+      return candidate;
+    } catch {
+      // Not here; the next directory may have it.
+    }
+  }
+  throw new RelayError("SERVER_START_FAILED", `Cannot start "${command}": command not found`, {
+    hint: "Install the command on the agent's machine, or give its full path",
+  });
+}
+
+function started(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.once("spawn", resolve);
+    child.once("error", reject);
+  });
+}
+
+function startError(app: App, cause: NodeJS.ErrnoException): RelayError {
+  const found = cause.code === "ENOENT" ? "command not found" : cause.code ?? cause.message;
+  return new RelayError(
+    "SERVER_START_FAILED",
+    `Cannot start MCP server "${app.name}": "${app.mcp?.command}": ${found}`,
+    { hint: "Install the command on the agent's machine, or correct the app's mcp.command", cause },
+  );
+}
+
+class StdioServer implements Upstream {
+  readonly #child: PipedChild;
+  readonly #options: StdioOptions;
+  readonly #handlers: UpstreamHandlers;
+  readonly #group: ProcessGroup;
+  readonly #writer: LineWriter;
+  readonly #gone = Promise.withResolvers<void>();
+  #closing = false;
+
+  constructor(child: PipedChild, options: StdioOptions, handlers: UpstreamHandlers) {
+    this.#child = child;
+    this.#options = options;
+    this.#handlers = handlers;
+    this.#group = groupOf(child.pid);
+    options.reaper?.guard(this.#group);
+    this.#writer = new LineWriter(child.stdin);
+    // A server that has gone is noticed by its exit; the failed write says nothing more.
+    child.stdin.on("error", () => {});
+    this.#readMessages(child.stdout);
+    this.#readLog(child.stderr);
+    child.once("exit", () => {
+      // Whatever the server had started and left behind goes with it. Its last lines are in the
+      // pipe and are still read.
+      signalGroup(this.#group, "SIGKILL");
+      options.reaper?.release(this.#group);
+    });
+    child.once("close", (code: number | null, signal: string | null) => {
+      this.#gone.resolve();
+      if (!this.#closing) handlers.onExit(exitError(options.app, code, signal));
+    });
+    // A server that has closed its stdout can answer nobody any more.
+    child.stdout.once("end", () => void this.#endGently());
+  }
+
+  send(message: Uint8Array): void {
+    this.#writer.write(message);
+  }
+
+  get congested(): boolean {
+    return this.#writer.congested;
+  }
+
+  room(): Promise<void> {
+    return this.#writer.room();
+  }
+
+  pause(): void {
+    this.#child.stdout.pause();
+  }
+
+  resume(): void {
+    this.#child.stdout.resume();
+  }
+
+  close(): Promise<void> {
+    this.#closing = true;
+    // Nobody listens any more, but a server that cannot write cannot exit either.
+    this.#child.stdout.resume();
+    return this.#endGently();
+  }
+
+  #ending: Promise<void> | undefined;
+
+  #endGently(): Promise<void> {
+    return this.#ending ??= (async () => {
+      const grace = this.#options.grace ?? DEFAULT_GRACE;
+      this.#writer.flush();
+      this.#child.stdin.end();
+      if (await this.#goneWithin(grace.term)) return;
+      signalGroup(this.#group, "SIGTERM");
+      if (await this.#goneWithin(grace.kill)) return;
+      signalGroup(this.#group, "SIGKILL");
+      await this.#gone.promise;
+    })();
+  }
+
+  async #goneWithin(milliseconds: number): Promise<boolean> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const timeout = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(false), milliseconds);
+    });
+    const gone = await Promise.race([this.#gone.promise.then(() => true), timeout]);
+    clearTimeout(timer);
+    return gone;
+  }
+
+  #readMessages(stdout: Readable): void {
+    const lines = new LineSplitter({
+      onLine: (line) => {
+        if (line.length > 0 && !this.#closing) this.#handlers.onMessage(line);
+      },
+      onOversized: (excerpt) => {
+        if (!this.#closing) this.#handlers.onOversized(excerpt);
+      },
+    });
+    stdout.on("data", (chunk: Buffer) => lines.push(chunk));
+    stdout.on("end", () => lines.end());
+    stdout.on("error", () => {});
+  }
+
+  #readLog(stderr: Readable): void {
+    const { app, log } = this.#options;
+    const write = (line: Buffer, cut: boolean) =>
+      log.debug(printable(line.toString("utf8")) + (cut ? "…" : ""), { app: app.name });
+    const lines = new LineSplitter({
+      onLine: (line) => write(line, false),
+      onOversized: ({ head }) => write(head, true),
+    }, { limit: MAX_LOG_LINE });
+    stderr.on("data", (chunk: Buffer) => lines.push(chunk));
+    stderr.on("end", () => lines.end());
+    stderr.on("error", () => {});
+  }
+}
+
+/** Control characters could rewrite the terminal of whoever reads the log. */
+function printable(text: string): string {
+  return text.replace(
+    // deno-lint-ignore no-control-regex
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+function exitError(app: App, code: number | null, signal: string | null): RelayError {
+  const how = signal ? `was ended by ${signal}` : `exited with code ${code ?? "unknown"}`;
+  return new RelayError(
+    "SERVER_EXITED",
+    `MCP server "${app.name}" ("${app.mcp?.command}") ${how}`,
+    { hint: "Look into the agent's log for what the server wrote to stderr" },
+  );
+}

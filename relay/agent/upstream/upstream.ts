@@ -1,0 +1,25 @@
+import type { Buffer } from "node:buffer";
+import type { RelayError } from "../../error.ts";
+
+/** The MCP server behind an agent, whatever its transport: messages in, messages out. */
+export interface Upstream {
+  /** Sends one message, without a line end. */
+  send(message: Uint8Array): void;
+  /** The server is slow to take messages: wait for `room()`. */
+  readonly congested: boolean;
+  /** Resolves when the server takes more; also when it never will again. */
+  room(): Promise<void>;
+  /** Stops and restarts the reading of messages. */
+  pause(): void;
+  resume(): void;
+  /** Ends the server, gently first; resolves when nothing of it is left. */
+  close(): Promise<void>;
+}
+
+export interface UpstreamHandlers {
+  onMessage(message: Buffer): void;
+  /** A message was too large and is lost; its ends may tell which request it answered. */
+  onOversized(excerpt: { head: Buffer; tail: Buffer; bytes: number }): void;
+  /** The server has ended without being asked to; nothing comes after this. */
+  onExit(reason: RelayError): void;
+}

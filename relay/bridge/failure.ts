@@ -1,0 +1,154 @@
+/**
+ * What a person reads when something on the way to an MCP server fails: one sentence with a prefix
+ * that programs can match, and the command that mends it. Details go to stderr.
+ */
+import { IdentityError, type IdentityErrorCode } from "../../identity/mod.ts";
+import { RelayError } from "../error.ts";
+import type { End } from "../wire/handshake.ts";
+
+/** The original's prefixes; ours means the cluster where it says Teleport. */
+export type FailurePrefix =
+  | "MCP_AUTH_REQUIRED"
+  | "MCP_CONNECTION_TIMEOUT"
+  | "MCP_NETWORK_UNAVAILABLE"
+  | "MCP_PROTOCOL_ERROR"
+  | "MCP_REQUEST_FAILED"
+  | "MCP_SESSION_EXPIRED"
+  | "MCP_TELEPORT_ERROR"
+  | "MCP_UPSTREAM_ERROR"
+  | "MCP_UPSTREAM_UNREACHABLE";
+
+export interface Failure {
+  readonly prefix: FailurePrefix;
+  /** One sentence without its final period. */
+  readonly sentence: string;
+  readonly hint: string | undefined;
+}
+
+/** What the hints need to name. */
+export interface Surroundings {
+  readonly app: string;
+  readonly proxy: string;
+  readonly identityPath: string;
+}
+
+/** The failure behind whatever was thrown on the way to a session. */
+export function failureOf(error: unknown, around: Surroundings): Failure {
+  if (error instanceof SessionEnded) return failureOfEnd(error.end, around);
+  if (error instanceof IdentityError) return failureOfIdentity(error, around);
+  if (error instanceof RelayError) {
+    return { prefix: prefixOf(error), sentence: error.message, hint: error.hint };
+  }
+  return {
+    prefix: "MCP_REQUEST_FAILED",
+    sentence: `Cannot reach app "${around.app}": an unexpected failure`,
+    hint: "Run the command again with --debug and look at what it writes to stderr",
+  };
+}
+
+/** `[PREFIX] Sentence. Hint`, the text of a JSON-RPC error. */
+export function failureText({ prefix, sentence, hint }: Failure): string {
+  return `[${prefix}] ${sentence}.${hint === undefined ? "" : ` ${hint}`}`;
+}
+
+/** The agent has ended the session, or refused it, and said why. */
+export class SessionEnded extends RelayError {
+  readonly end: End;
+
+  constructor(end: End) {
+    super("ROUTE_REFUSED", end.message, end.hint === undefined ? {} : { hint: end.hint });
+    this.end = end;
+  }
+}
+
+function prefixOf({ code }: RelayError): FailurePrefix {
+  switch (code) {
+    case "TIMEOUT":
+      return "MCP_CONNECTION_TIMEOUT";
+    case "UNREACHABLE":
+      return "MCP_NETWORK_UNAVAILABLE";
+    case "PROTOCOL":
+      return "MCP_PROTOCOL_ERROR";
+    case "CERTIFICATE_EXPIRED":
+      return "MCP_SESSION_EXPIRED";
+    case "PEER_UNTRUSTED":
+    case "ROUTE_REFUSED":
+    case "ACCESS_DENIED":
+      return "MCP_TELEPORT_ERROR";
+    default:
+      return "MCP_REQUEST_FAILED";
+  }
+}
+
+function failureOfEnd({ code, message, hint }: End, around: Surroundings): Failure {
+  const failure = (prefix: FailurePrefix, otherwise?: string): Failure => ({
+    prefix,
+    sentence: message,
+    hint: hint ?? otherwise,
+  });
+  switch (code) {
+    case "UPSTREAM_START_FAILED":
+      return failure("MCP_UPSTREAM_UNREACHABLE");
+    case "UPSTREAM_EXITED":
+      return failure("MCP_UPSTREAM_ERROR");
+    case "CERTIFICATE_EXPIRED":
+      return failure("MCP_SESSION_EXPIRED", RESTART);
+    case "AGENT_STOPPING":
+    case "CLOSED":
+      return failure("MCP_NETWORK_UNAVAILABLE", RESTART);
+    case "PROTOCOL":
+      return failure("MCP_PROTOCOL_ERROR", "Run the same version of Postern on both ends");
+    case "LIMIT_EXCEEDED":
+      return failure("MCP_REQUEST_FAILED");
+    case "ACCESS_DENIED":
+    case "APP_UNKNOWN":
+      return failure("MCP_TELEPORT_ERROR", listApps(around));
+    default:
+      return failure("MCP_TELEPORT_ERROR");
+  }
+}
+
+const IDENTITY_PREFIXES: Partial<Record<IdentityErrorCode, FailurePrefix>> = {
+  API_UNREACHABLE: "MCP_NETWORK_UNAVAILABLE",
+  UNAVAILABLE: "MCP_NETWORK_UNAVAILABLE",
+  CERTIFICATE_EXPIRED: "MCP_SESSION_EXPIRED",
+  CERTIFICATE_INVALID: "MCP_AUTH_REQUIRED",
+  IDENTITY_FILE_INVALID: "MCP_AUTH_REQUIRED",
+  IDENTITY_FILE_MISSING: "MCP_AUTH_REQUIRED",
+};
+
+function failureOfIdentity(error: IdentityError, around: Surroundings): Failure {
+  return {
+    prefix: IDENTITY_PREFIXES[error.code] ?? "MCP_TELEPORT_ERROR",
+    sentence: error.message,
+    hint: fix(error.code, around) ?? error.hint,
+  };
+}
+
+/** The command that mends it. */
+function fix(code: IdentityErrorCode, around: Surroundings): string | undefined {
+  switch (code) {
+    case "API_UNREACHABLE":
+    case "UNAVAILABLE":
+      return `Check that the cluster is up: curl -sk https://${around.proxy}/v1/webapi/find`;
+    case "CERTIFICATE_EXPIRED":
+    case "CERTIFICATE_INVALID":
+    case "IDENTITY_FILE_INVALID":
+    case "IDENTITY_FILE_MISSING":
+      return `Renew ${around.identityPath} by starting its bot again: systemctl restart tbot`;
+    case "REISSUE_DENIED":
+      return "Set allow_reissue: true on the identity output in tbot's configuration, then run: " +
+        "systemctl restart tbot";
+    case "NOT_FOUND":
+    case "ACCESS_DENIED":
+      return listApps(around);
+    default:
+      return undefined;
+  }
+}
+
+function listApps({ identityPath, proxy }: Surroundings): string {
+  return `See what you may reach: tsh mcp ls -i ${identityPath} --proxy ${proxy}`;
+}
+
+const RESTART = "Start this MCP server again in your client";

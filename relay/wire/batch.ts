@@ -1,0 +1,36 @@
+import { Buffer } from "node:buffer";
+import type { Writable } from "node:stream";
+
+/** Pieces are joined into writes of up to this size; larger ones are written as they are. */
+export const BATCH_BYTES = 64 * 1024;
+
+/** Joins pieces into few writes without copying large ones. Its owner decides when to flush. */
+export class Batch {
+  readonly #stream: Writable;
+  #pieces: Uint8Array[] = [];
+  #bytes = 0;
+
+  constructor(stream: Writable) {
+    this.#stream = stream;
+  }
+
+  add(piece: Uint8Array): void {
+    if (piece.length >= BATCH_BYTES) {
+      this.flush();
+      this.#stream.write(piece);
+      return;
+    }
+    this.#pieces.push(piece);
+    this.#bytes += piece.length;
+    if (this.#bytes >= BATCH_BYTES) this.flush();
+  }
+
+  flush(): void {
+    const pieces = this.#pieces;
+    if (pieces.length === 0) return;
+    const bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, this.#bytes);
+    this.#pieces = [];
+    this.#bytes = 0;
+    this.#stream.write(bytes);
+  }
+}
