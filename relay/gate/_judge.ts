@@ -2,6 +2,7 @@
 import { foldCase, isCaseTwin } from "../wire/known_members.ts";
 import type { JsonView } from "../wire/json.ts";
 import { plainName, type RequestMessage } from "../wire/scanner.ts";
+import { decideResource } from "./_resource.ts";
 import { CLIENT_REQUESTS } from "./methods.ts";
 import type { Decision, GatePolicy } from "./policy.ts";
 import type { GateReason, Target, TargetKind } from "./step.ts";
@@ -41,7 +42,7 @@ export function decide({ kind, name }: Target, { policy, tasks, owner }: Context
     case "tool":
       return policy.decideTool(name);
     case "resource":
-      return policy.decideResource(name);
+      return decideResource(name, policy);
     case "prompt":
       return policy.decidePrompt(name);
     case "task": {
