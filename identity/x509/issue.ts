@@ -74,6 +74,7 @@ export async function issueCertificate(
       { hint: "Ask for a longer lifetime, or rotate the CA if it has come to its end" },
     );
   }
+  const extension = new Extension(CLAIMS_OID, false, encodeClaims(claims));
   const serial = randomSerial();
   const publicKey = await importPublicKey(normalizePublicKey(request.publicKey));
   const certificate = await X509CertificateGenerator.create({
@@ -97,7 +98,7 @@ export async function issueCertificate(
         ...(request.dnsNames ?? []).map((value) => ({ type: "dns" as const, value })),
         ...(request.ipAddresses ?? []).map((value) => ({ type: "ip" as const, value })),
       ]),
-      new Extension(CLAIMS_OID, false, encodeClaims(claims)),
+      extension,
     ],
   }, webcrypto as Crypto);
   return { certificate: `${certificate.toString("pem")}\n`, serial };
@@ -117,9 +118,13 @@ function subjectName(claims: Claims): Name {
     ? []
     : claims.roles;
   return new Name([
-    { CN: [{ utf8String: common.slice(0, MAX_NAME_CHARS) }] },
-    ...organizations.map((name) => ({ O: [{ utf8String: name.slice(0, MAX_NAME_CHARS) }] })),
+    { CN: [{ utf8String: cut(common) }] },
+    ...organizations.map((name) => ({ O: [{ utf8String: cut(name) }] })),
   ]);
+}
+
+function cut(name: string): string {
+  return [...name].slice(0, MAX_NAME_CHARS).join("");
 }
 
 /** Imported CA keys by their PEM; a cluster has two, and a few more during a rotation. */
