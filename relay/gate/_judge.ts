@@ -93,8 +93,8 @@ function judgeName(
 ): Judgement {
   const value = message.inner.get(member);
   const name = plainName(value);
-  if (name === undefined || name === "") {
-    const missing = value === undefined || name === "";
+  if (name === undefined) {
+    const missing = value === undefined || value.string() === "";
     return refused(
       "bad_params",
       missing ? -32600 : -32602,

@@ -1,7 +1,8 @@
+import { compact } from "../wire/compact.ts";
 import { JsonView } from "../wire/json.ts";
 import { peekMessage } from "../wire/peek.ts";
 import type { MessageId } from "../wire/refusal.ts";
-import { messageId, scanMessage } from "../wire/scanner.ts";
+import { messageId } from "../wire/scanner.ts";
 
 /** What is left of a line that was too long to keep. */
 export interface Excerpt {
@@ -16,16 +17,7 @@ export interface Excerpt {
  * message can pose as it: before the cut at the top level, or as the very last member.
  */
 export function excerptId({ head, tail }: Excerpt): MessageId | undefined {
-  return fromHead(head) ?? fromTail(tail);
-}
-
-function fromHead(head: Uint8Array): MessageId | undefined {
-  const { id } = peekMessage(head);
-  if (id === undefined) return undefined;
-  // The cut may have gone through the id itself: then it is the last thing there.
-  const text = utf8.encode(id);
-  const cut = head.subarray(-text.length).every((byte, i) => byte === text[i]);
-  return cut ? undefined : asId(id);
+  return asId(peekMessage(head).id) ?? fromTail(tail);
 }
 
 function fromTail(tail: Uint8Array): MessageId | undefined {
@@ -33,12 +25,20 @@ function fromTail(tail: Uint8Array): MessageId | undefined {
   // One character a byte, so that an index in the text is one in the bytes.
   const at = latin1.decode(end).lastIndexOf('"id"');
   if (at < 0) return undefined;
-  const line = new Uint8Array(PREFIX.length + end.length - at);
-  line.set(PREFIX);
-  line.set(end.subarray(at), PREFIX.length);
-  // It parses only if the top level's own brace follows.
-  const scan = scanMessage(line);
-  return scan.ok && scan.message.kind === "request" ? scan.message.id : undefined;
+  const object = new Uint8Array(end.length - at + 1);
+  object[0] = 0x7b;
+  object.set(end.subarray(at), 1);
+  // It reads as an object only if the brace at the end closes the one that the id is in; in a
+  // JSON text that is the outermost.
+  let id: JsonView | undefined;
+  let bytes: Uint8Array = object;
+  const compacted = compact(object, {
+    key: (_depth, _start, _end, written) => void (bytes = written),
+    value(depth, start, stop) {
+      if (depth === 1) id ??= new JsonView(bytes, start, stop);
+    },
+  });
+  return compacted === undefined ? undefined : messageId(id);
 }
 
 /** The id that stands there as JSON text. */
@@ -48,8 +48,7 @@ export function asId(json: string | undefined): MessageId | undefined {
   return messageId(new JsonView(bytes, 0, bytes.length));
 }
 
-/** An id with its key, as they end a message. */
-const MAX_TAIL = 1024 + 64;
+/** An id with its key and a little more, as they end a message. */
+const MAX_TAIL = 2048;
 const utf8 = new TextEncoder();
 const latin1 = new TextDecoder("latin1");
-const PREFIX = utf8.encode('{"jsonrpc":"2.0","method":"x",');

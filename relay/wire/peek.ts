@@ -25,6 +25,8 @@ export function peekMessage(line: Uint8Array): Peek {
     if (line[colon] !== 0x3a) break;
     const start = token(line, colon + 1);
     const valueEnd = endOfValue(line, start, end);
+    // A value that nothing follows was cut off; what is left of it is not it.
+    if (valueEnd >= end) break;
     const key = read(line, i, keyEnd);
     if (key === "id") id = idText(line, start, valueEnd);
     else if (key === "method" && line[start] === 0x22) method = read(line, start, valueEnd);

@@ -6,7 +6,7 @@
  * or a safe integer; a version, members and kinds that JSON-RPC 2.0 knows. Number lexemes, code
  * points and the order of keys are the sender's. Never throws.
  */
-import { compact, MAX_DEPTH, type MemberListener } from "./_compact.ts";
+import { compact, MAX_DEPTH, type MemberListener } from "./compact.ts";
 import { INNER_MEMBERS, isCaseTwin, MESSAGE_MEMBERS } from "./known_members.ts";
 import { decodeString, JsonView } from "./json.ts";
 import type { MessageId, Refusal, RefusalReason } from "./refusal.ts";
@@ -135,11 +135,12 @@ function response(bytes: Uint8Array, members: Members): ScanResult {
 
 /**
  * A string that names something: it decides what happens, so it must read the same everywhere.
- * Controls and lone surrogates, which other programs cut at or replace, are not plain.
+ * Controls and lone surrogates, which other programs cut at or replace, are not plain, and an
+ * empty name names nothing.
  */
 export function plainName(value: JsonView | undefined): string | undefined {
   const name = value?.string();
-  if (name === undefined || !name.isWellFormed()) return undefined;
+  if (name === undefined || name === "" || !name.isWellFormed()) return undefined;
   for (let i = 0; i < name.length; i++) {
     const unit = name.charCodeAt(i);
     if (unit < 0x20 || (unit >= 0x7f && unit < 0xa0)) return undefined;

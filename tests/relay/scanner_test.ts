@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { compact } from "../../relay/wire/_compact.ts";
+import { compact } from "../../relay/wire/compact.ts";
 import { peekMessage } from "../../relay/wire/peek.ts";
 import { scanMessage } from "../../relay/wire/scanner.ts";
 import { test } from "../support/harness.ts";
@@ -287,7 +287,8 @@ test("peekMessage() looks at the top level only and says nothing of what it cann
     ['{"result":"}\\",\\"id\\":1","id":"\\u0041"}', '"A"', undefined],
     ['[{"id":1}]', undefined, undefined],
     ["", undefined, undefined],
-    ['{"id":1', "1", undefined],
+    ['{"id":1', undefined, undefined],
+    ['{"method":"a","id":"1', undefined, "a"],
     ['{"method":5,"id":null}', "null", undefined],
   ];
   for (const [line, id, method] of cases) {
