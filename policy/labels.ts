@@ -1,0 +1,153 @@
+/**
+ * Whether an app fits the labels that one side of a role names. Templates are expanded for the
+ * principal first; values are patterns only after that.
+ */
+import { compilePattern, type Pattern } from "./_pattern.ts";
+import { bindExpression } from "./bind.ts";
+import type { RuleRef } from "./decision.ts";
+import type { Problem } from "./problem.ts";
+import type { Conditions, LabelRule, LabelSelector, PatternRule, Subject } from "./role.ts";
+import { expandTemplate } from "./template.ts";
+
+/** An app, as roles see it. */
+export interface AppFacts {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** The namespace of every app; namespaces are a thing of the past that old roles still name. */
+const NAMESPACE = "default";
+
+export function namespaceFits(conditions: Conditions): boolean {
+  return conditions.namespaces.some((name) => name === NAMESPACE || name === "*");
+}
+
+/** The rule by which an allow side opens the app: labels and expression, where both are set. */
+export function allowsApp(
+  allow: Conditions,
+  subject: Subject,
+  app: AppFacts,
+  problems: Problem[],
+): RuleRef | undefined {
+  if (!namespaceFits(allow)) return undefined;
+  const { labels, expression } = allow;
+  const byLabels = labels && labels.labels.length > 0 ? labels : undefined;
+  if (!byLabels && !expression) return undefined;
+  const matched = byLabels && selectorFits(byLabels, subject, app, problems);
+  if (byLabels && !matched) return undefined;
+  if (expression && !expressionFits(allow, subject, app, problems)) return undefined;
+  return matched ?? expression?.ref;
+}
+
+/** The rule by which a deny side closes the app: labels or expression. */
+export function deniesApp(
+  deny: Conditions,
+  subject: Subject,
+  app: AppFacts,
+  problems: Problem[],
+): RuleRef | undefined {
+  if (!namespaceFits(deny)) return undefined;
+  const byLabels = deny.labels && selectorFits(deny.labels, subject, app, problems);
+  const byExpression = expressionFits(deny, subject, app, problems);
+  return byLabels ?? (byExpression ? deny.expression?.ref : undefined);
+}
+
+/** The rule that made the whole selector fit, for people the first one; else `undefined`. */
+function selectorFits(
+  selector: LabelSelector,
+  subject: Subject,
+  app: AppFacts,
+  problems: Problem[],
+): RuleRef | undefined {
+  const [first] = selector.labels;
+  if (!first) return undefined;
+  // `'*': '*'` matches every app, whatever stands beside it.
+  const any = selector.labels.find((label) => isAnyLabel(label, subject));
+  if (any) return any.ref;
+  const values: { label: LabelRule; value: string }[] = [];
+  for (const label of selector.labels) {
+    const key = expandTemplate(label.key, subject.traits).values[0] ?? "";
+    if (!Object.hasOwn(app.labels, key)) return undefined;
+    values.push({ label, value: app.labels[key] ?? "" });
+  }
+  // Every value is judged, so that a bad pattern is found whatever stands before it.
+  const fits = values.map(({ label, value }) => valueFits(label, value, subject, problems));
+  return fits.every(Boolean) ? first.ref : undefined;
+}
+
+function isAnyLabel({ key, values }: LabelRule, subject: Subject): boolean {
+  const [keyText] = expandTemplate(key, subject.traits).values;
+  if (keyText !== "*" || values.length !== 1) return false;
+  const [value] = values;
+  const expanded = value ? expandTemplate(value.template, subject.traits).values : [];
+  return expanded.length === 1 && expanded[0] === "*";
+}
+
+function valueFits(
+  label: LabelRule,
+  value: string,
+  subject: Subject,
+  problems: Problem[],
+): boolean {
+  let fits = false;
+  for (const rule of label.values) {
+    for (const pattern of labelPatterns(rule, subject, problems)) {
+      if (pattern.test(value)) fits = true;
+    }
+  }
+  return fits;
+}
+
+/** In a map of labels a missing trait leaves the empty text, which only an empty label matches. */
+function labelPatterns(
+  rule: PatternRule,
+  subject: Subject,
+  problems: Problem[],
+): readonly Pattern[] {
+  const patterns = expandPatterns(rule, subject, problems);
+  if (patterns.length > 0 || rule.pattern) return patterns;
+  const empty = compilePattern("");
+  return empty.ok ? [empty.pattern] : [];
+}
+
+/** The patterns that a rule stands for: its own, or one for each value of the trait. */
+export function expandPatterns(
+  rule: PatternRule,
+  subject: Subject,
+  problems: Problem[],
+): readonly Pattern[] {
+  if (rule.pattern) return [rule.pattern];
+  const { values, invalid } = expandTemplate(rule.template, subject.traits);
+  if (invalid !== undefined) problems.push(problemOf(rule.ref, invalid, subject));
+  const patterns: Pattern[] = [];
+  for (const value of values) {
+    const compiled = compilePattern(value);
+    if (compiled.ok) patterns.push(compiled.pattern);
+    else {problems.push(
+        problemOf(rule.ref, `${JSON.stringify(value)}: ${compiled.message}`, subject),
+      );}
+  }
+  return patterns;
+}
+
+function expressionFits(
+  { expression }: Conditions,
+  subject: Subject,
+  app: AppFacts,
+  problems: Problem[],
+): boolean {
+  if (!expression) return false;
+  const bound = bindExpression(expression.expression, { subject, labels: app.labels });
+  if (bound.ok) return bound.kind === "constant" && bound.value;
+  problems.push(problemOf(expression.ref, bound.message, subject));
+  return false;
+}
+
+/** A failure that only this principal's traits, or this app's labels, bring about. */
+export function problemOf(ref: RuleRef, message: string, subject: Subject): Problem {
+  const { file, line, column } = ref;
+  return {
+    at: { file, line, column },
+    message: `Role "${ref.role}", ${ref.path}, for ${JSON.stringify(subject.name)}: ${message}`,
+  };
+}

@@ -1,0 +1,12 @@
+/**
+ * Policy: roles in, decisions out. Pure and total; nothing here reads a file, a clock or the
+ * network.
+ */
+export type { AppPolicy, ToolCall } from "./app_policy.ts";
+export { compilePolicy } from "./compile_policy.ts";
+export { type Decision, describeDecision, type RuleRef } from "./decision.ts";
+export { PolicyError, type PolicyErrorCode } from "./error.ts";
+export type { AppFacts } from "./labels.ts";
+export { type ParsedRoles, parseRole, parseRoles } from "./parse_role.ts";
+export { formatProblem, type Position, type Problem } from "./problem.ts";
+export type { Role, RoleOptions, Subject, Traits } from "./role.ts";
