@@ -1,0 +1,226 @@
+// One step of a program's nondeterministic machine, on sets of positions. The automata that are
+// built on it (the lazy one that matches, the complete one that proves) decide what to keep.
+import { Alphabet } from "./_alphabet.ts";
+import type { Program } from "./_program.ts";
+import { ASSERTION_CODES, FIRST_LOOKAHEAD, Op } from "./_program.ts";
+
+/** What came before a place, as far as assertions can ask. */
+export const Before = { START: 0, NEWLINE: 1, WORD: 2, OTHER: 3 } as const;
+
+export class Stepper {
+  readonly alphabet: Alphabet;
+  /** Length in words of a set of positions. */
+  readonly words: number;
+  /** The set that the last step reached, and what stands before it (OTHER where nothing asks). */
+  readonly next: Int32Array;
+  before: number = Before.OTHER;
+  /** The patterns that the last step found to match. */
+  readonly hits: number[] = [];
+  /** First position of each pattern, and their total at the end: positions go up with patterns. */
+  readonly firstPosition: Int32Array;
+  /** Instructions looked at so far; what a test of linear time counts. */
+  visits = 0;
+
+  readonly #program: Program;
+  /** The number of each CHAR and look-ahead ASSERT among all positions, else -1. */
+  readonly #position: Int32Array;
+  readonly #instruction: Int32Array;
+  readonly #marks: Uint32Array;
+  #mark = 0;
+  readonly #stack: Int32Array;
+  readonly #active: Int32Array;
+  #activeCount = 0;
+
+  constructor(program: Program) {
+    const size = program.op.length;
+    this.#program = program;
+    this.alphabet = new Alphabet(program);
+    this.#position = new Int32Array(size).fill(-1);
+    this.firstPosition = new Int32Array(program.starts.length + 1);
+    const instructions: number[] = [];
+    for (let pc = 0, id = 0; pc < size; pc++) {
+      const op = program.op[pc];
+      // MATCH is the first instruction of each pattern: programs are built from the end.
+      if (op === Op.MATCH) this.firstPosition[id++] = instructions.length;
+      const waits = op === Op.ASSERT && program.arg[pc]! >= FIRST_LOOKAHEAD;
+      if (op === Op.CHAR || waits) this.#position[pc] = instructions.push(pc) - 1;
+    }
+    this.firstPosition[program.starts.length] = instructions.length;
+    this.#instruction = Int32Array.from(instructions);
+    this.words = (instructions.length + 31) >> 5;
+    this.next = new Int32Array(this.words);
+    this.#marks = new Uint32Array(size);
+    // Each instruction pushes at most two, once in a generation of marks.
+    this.#stack = new Int32Array(2 * size + 2);
+    this.#active = new Int32Array(instructions.length);
+  }
+
+  /** Sets `next` to where all patterns begin. */
+  start(): void {
+    this.#begin();
+    for (const pc of this.#program.starts) this.#follow(pc, Before.START, -1);
+    this.#finish(Before.START);
+  }
+
+  /**
+   * Sets `next` to what one character of a class, or the end of the text, leads to from the set at
+   * `offset` in `sets`.
+   */
+  step(sets: Int32Array, offset: number, before: number, charClass: number): void {
+    this.#load(sets, offset);
+    this.#begin();
+    if (this.#program.assertions >= 1 << FIRST_LOOKAHEAD) this.#resolve(before, charClass);
+    const { alphabet } = this;
+    const end = charClass === alphabet.size;
+    const after = alphabet.isWord[charClass]
+      ? Before.WORD
+      : alphabet.isNewline[charClass]
+      ? Before.NEWLINE
+      : Before.OTHER;
+    this.#renewMarks();
+    const { op, out, arg } = this.#program;
+    const active = this.#active;
+    for (let i = 0; i < this.#activeCount && !end; i++) {
+      const pc = active[i]!;
+      this.visits++;
+      if (op[pc] === Op.CHAR && alphabet.holds(arg[pc]!, charClass)) {
+        this.#follow(out[pc]!, after, -1);
+      }
+    }
+    this.#finish(after);
+  }
+
+  /** Takes the positions in [from, to) out of `next`. */
+  drop(from: number, to: number): void {
+    for (let p = from; p < to;) {
+      if ((p & 31) === 0 && p + 32 <= to) {
+        this.next[p >> 5] = 0;
+        p += 32;
+      } else {
+        this.next[p >> 5]! &= ~(1 << (p & 31));
+        p++;
+      }
+    }
+  }
+
+  get isEmpty(): boolean {
+    for (let i = 0; i < this.words; i++) if (this.next[i] !== 0) return false;
+    return true;
+  }
+
+  #begin(): void {
+    this.next.fill(0);
+    this.hits.length = 0;
+    this.#renewMarks();
+  }
+
+  #renewMarks(): void {
+    if (++this.#mark === 0xffffffff) {
+      this.#marks.fill(0);
+      this.#mark = 1;
+    }
+  }
+
+  #load(sets: Int32Array, offset: number): void {
+    let count = 0;
+    for (let w = 0; w < this.words; w++) {
+      let word = sets[offset + w]!;
+      while (word !== 0) {
+        const bit = 31 - Math.clz32(word & -word);
+        this.#active[count++] = this.#instruction[(w << 5) + bit]!;
+        word &= word - 1;
+      }
+    }
+    this.#activeCount = count;
+  }
+
+  /** Goes on from assertions that the next character fulfils. */
+  #resolve(before: number, charClass: number): void {
+    const { op } = this.#program;
+    for (let i = 0; i < this.#activeCount; i++) this.#marks[this.#active[i]!] = this.#mark;
+    for (let i = 0, waiting = this.#activeCount; i < waiting; i++) {
+      const pc = this.#active[i]!;
+      if (op[pc] === Op.ASSERT && this.#holds(this.#program.arg[pc]!, before, charClass)) {
+        this.#follow(this.#program.out[pc]!, before, charClass);
+      }
+    }
+  }
+
+  /**
+   * Follows all instructions that consume nothing. With a known next character (`charClass` not
+   * negative) every assertion is decided and characters join the active list; otherwise what must
+   * look ahead waits in `next`, as characters do.
+   */
+  #follow(entry: number, before: number, charClass: number): void {
+    const { op, out, arg } = this.#program;
+    const stack = this.#stack;
+    const marks = this.#marks;
+    const mark = this.#mark;
+    let depth = 0;
+    stack[depth++] = entry;
+    while (depth > 0) {
+      const pc = stack[--depth]!;
+      if (marks[pc] === mark) continue;
+      marks[pc] = mark;
+      this.visits++;
+      switch (op[pc]) {
+        case Op.ALT:
+          stack[depth++] = arg[pc]!;
+          stack[depth++] = out[pc]!;
+          break;
+        case Op.SAVE:
+          stack[depth++] = out[pc]!;
+          break;
+        case Op.MATCH:
+          this.hits.push(arg[pc]!);
+          break;
+        case Op.ASSERT:
+          if (charClass < 0 && arg[pc]! >= FIRST_LOOKAHEAD) this.#wait(pc);
+          else if (this.#holds(arg[pc]!, before, charClass)) stack[depth++] = out[pc]!;
+          break;
+        default:
+          if (charClass < 0) this.#wait(pc);
+          else this.#active[this.#activeCount++] = pc;
+      }
+    }
+  }
+
+  #wait(pc: number): void {
+    const position = this.#position[pc]!;
+    this.next[position >> 5]! |= 1 << (position & 31);
+  }
+
+  #holds(assertion: number, before: number, charClass: number): boolean {
+    const { alphabet } = this;
+    switch (assertion) {
+      case ASSERTION_CODES.begin_text:
+        return before === Before.START;
+      case ASSERTION_CODES.begin_line:
+        return before === Before.START || before === Before.NEWLINE;
+      case ASSERTION_CODES.end_text:
+        return charClass === alphabet.size;
+      case ASSERTION_CODES.end_line:
+        return charClass === alphabet.size || alphabet.isNewline[charClass] === 1;
+      default: {
+        const boundary = (before === Before.WORD) !== (alphabet.isWord[charClass] === 1);
+        return boundary === (assertion === ASSERTION_CODES.word_boundary);
+      }
+    }
+  }
+
+  /** Forgets what stands before where nothing in the set can ask, so that equal states are one. */
+  #finish(before: number): void {
+    this.before = before !== Before.OTHER && this.#anyWaiting() ? before : Before.OTHER;
+  }
+
+  #anyWaiting(): boolean {
+    const { op } = this.#program;
+    for (let w = 0; w < this.words; w++) {
+      for (let word = this.next[w]!; word !== 0; word &= word - 1) {
+        const bit = 31 - Math.clz32(word & -word);
+        if (op[this.#instruction[(w << 5) + bit]!] === Op.ASSERT) return true;
+      }
+    }
+    return false;
+  }
+}

@@ -1,0 +1,108 @@
+// `regexp.replace`, as Go's ReplaceAllString does it: every match in turn, leftmost first, with
+// $1, ${1}, $name and ${name} in the replacement.
+import type { Regex } from "./_ast.ts";
+import { SyntaxProblem } from "./_ast.ts";
+import { parseRegex } from "./_parse.ts";
+import type { Slots } from "./_pike.ts";
+import { Pike } from "./_pike.ts";
+import { compileCaptures } from "./_program.ts";
+import type { PatternProblem } from "./pattern.ts";
+
+export type ReplaceResult =
+  | {
+    readonly ok: true;
+    /** The text with every match replaced, or undefined if nothing in it matches. */
+    replace(text: string): string | undefined;
+  }
+  | PatternProblem;
+
+/** A part of a replacement: plain text, or the number of a group (-1 for one that is not there). */
+type Part = string | number;
+
+/**
+ * Compiles an expression in RE2's dialect and its replacement. Unlike a pattern of a role, the
+ * expression is never read as a glob. One search is linear in the text; replacing all matches may
+ * take as many searches as there are matches, as in Go.
+ */
+export function regexpReplace(source: string, replacement: string): ReplaceResult {
+  let regex: Regex;
+  let pike: Pike;
+  try {
+    regex = parseRegex(source);
+    pike = new Pike(compileCaptures(regex.node), regex.groups.length);
+  } catch (error) {
+    if (!(error instanceof SyntaxProblem)) throw error;
+    return { ok: false, message: error.message, offset: error.offset };
+  }
+  const parts = parseReplacement(replacement, regex.groups);
+  return { ok: true, replace: (text) => replaceAll(pike, parts, text) };
+}
+
+function replaceAll(pike: Pike, parts: readonly Part[], text: string): string | undefined {
+  let out: string | undefined;
+  let copied = 0;
+  for (let from = 0; from <= text.length;) {
+    const slots = pike.search(text, from);
+    if (!slots) break;
+    const [start, end] = [slots[0]!, slots[1]!];
+    out = (out ?? "") + text.slice(copied, start);
+    // An empty match right after another match does not count.
+    if (end > copied || start === 0) out += expand(parts, text, slots);
+    copied = end;
+    from = end > from ? end : from + widthAt(text, from);
+  }
+  return out === undefined ? undefined : out + text.slice(copied);
+}
+
+function widthAt(text: string, at: number): number {
+  return (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
+}
+
+function expand(parts: readonly Part[], text: string, slots: Slots): string {
+  let out = "";
+  for (const part of parts) {
+    if (typeof part === "string") out += part;
+    else if ((slots[2 * part] ?? -1) >= 0) out += text.slice(slots[2 * part], slots[2 * part + 1]);
+  }
+  return out;
+}
+
+/** Reads $name and ${name}; `$1_x` is the group named `1_x`, and `$$` one dollar sign. */
+function parseReplacement(text: string, groups: readonly (string | undefined)[]): Part[] {
+  const parts: Part[] = [];
+  for (let i = 0; i < text.length;) {
+    const dollar = text.indexOf("$", i);
+    if (dollar < 0) return [...parts, text.slice(i)];
+    parts.push(text.slice(i, dollar));
+    const braced = text[dollar + 1] === "{";
+    const start = dollar + (braced ? 2 : 1);
+    const end = endOfName(text, start);
+    if (end === start || (braced && text[end] !== "}")) {
+      parts.push("$");
+      i = dollar + (text[dollar + 1] === "$" ? 2 : 1);
+      continue;
+    }
+    parts.push(groupIndex(text.slice(start, end), groups));
+    i = end + (braced ? 1 : 0);
+  }
+  return parts;
+}
+
+function endOfName(text: string, start: number): number {
+  let end = start;
+  while (end < text.length) {
+    const char = String.fromCodePoint(text.codePointAt(end)!);
+    if (!NAME_CHARACTER.test(char)) break;
+    end += char.length;
+  }
+  return end;
+}
+
+// Not a pattern of a role: one character of a constant replacement against one class.
+const NAME_CHARACTER = /^[\p{L}\p{Nd}_]$/u;
+
+function groupIndex(name: string, groups: readonly (string | undefined)[]): number {
+  const digits = [...name].every((char) => char >= "0" && char <= "9");
+  if (digits && (name === "0" || !name.startsWith("0")) && name.length <= 8) return Number(name);
+  return groups.indexOf(name);
+}
