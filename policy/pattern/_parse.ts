@@ -34,7 +34,6 @@ export function parseRegex(source: string): Regex {
 class Parser {
   readonly #in: Reader;
   readonly #groups: (string | undefined)[] = [undefined];
-  readonly #names = new Set<string>();
   #flags: Flags = { fold: false, dotAll: false, multiLine: false, swapGreed: false };
   #depth = 0;
 
@@ -191,8 +190,6 @@ class Parser {
     if (end >= this.#in.length || !isGroupName(name)) {
       this.#in.fail("invalid name of a group", start);
     }
-    if (this.#names.has(name)) this.#in.fail(`a second group named "${name}"`, start);
-    this.#names.add(name);
     this.#in.offset = end + 1;
     return name;
   }

@@ -41,7 +41,7 @@ export class Pike {
     for (let at = from;;) {
       // A thread that starts here ranks behind all that started before it.
       if (!found) this.#add(this.#now, this.#program.starts[0]!, text, at, fresh.fill(-1));
-      if (this.#now.count === 0) return found;
+      if (found && this.#now.count === 0) return found;
       const codePoint = text.codePointAt(at);
       const after = at + (codePoint === undefined ? 0 : codePoint > 0xffff ? 2 : 1);
       found = this.#step(text, codePoint, after) ?? found;

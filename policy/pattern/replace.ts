@@ -16,8 +16,8 @@ export type ReplaceResult =
   }
   | PatternProblem;
 
-/** A part of a replacement: plain text, or the number of a group (-1 for one that is not there). */
-type Part = string | number;
+/** A part of a replacement: plain text, or the groups of which the first that took part counts. */
+type Part = string | readonly number[];
 
 /**
  * Compiles an expression in RE2's dialect and its replacement. Unlike a pattern of a role, the
@@ -61,8 +61,12 @@ function widthAt(text: string, at: number): number {
 function expand(parts: readonly Part[], text: string, slots: Slots): string {
   let out = "";
   for (const part of parts) {
-    if (typeof part === "string") out += part;
-    else if ((slots[2 * part] ?? -1) >= 0) out += text.slice(slots[2 * part], slots[2 * part + 1]);
+    if (typeof part === "string") {
+      out += part;
+      continue;
+    }
+    const group = part.find((index) => (slots[2 * index] ?? -1) >= 0);
+    if (group !== undefined) out += text.slice(slots[2 * group], slots[2 * group + 1]);
   }
   return out;
 }
@@ -82,7 +86,7 @@ function parseReplacement(text: string, groups: readonly (string | undefined)[])
       i = dollar + (text[dollar + 1] === "$" ? 2 : 1);
       continue;
     }
-    parts.push(groupIndex(text.slice(start, end), groups));
+    parts.push(groupsCalled(text.slice(start, end), groups));
     i = end + (braced ? 1 : 0);
   }
   return parts;
@@ -101,8 +105,8 @@ function endOfName(text: string, start: number): number {
 // Not a pattern of a role: one character of a constant replacement against one class.
 const NAME_CHARACTER = /^[\p{L}\p{Nd}_]$/u;
 
-function groupIndex(name: string, groups: readonly (string | undefined)[]): number {
+function groupsCalled(name: string, groups: readonly (string | undefined)[]): number[] {
   const digits = [...name].every((char) => char >= "0" && char <= "9");
-  if (digits && (name === "0" || !name.startsWith("0")) && name.length <= 8) return Number(name);
-  return groups.indexOf(name);
+  if (digits && (name === "0" || !name.startsWith("0")) && name.length <= 8) return [Number(name)];
+  return groups.flatMap((group, index) => group === name ? [index] : []);
 }
