@@ -9,7 +9,13 @@ import {
   type SessionClaims,
 } from "../../identity/mod.ts";
 import { type CertificateInfo, verifyCertificate } from "../../identity/x509/mod.ts";
-import { type AppPolicy, compilePolicy, PolicyError, type Role } from "../../policy/mod.ts";
+import {
+  type AppPolicy,
+  compilePolicy,
+  describeDecision,
+  PolicyError,
+  type Role,
+} from "../../policy/mod.ts";
 import type { End } from "../wire/handshake.ts";
 import type { UsedTickets } from "./used_tickets.ts";
 
@@ -100,7 +106,7 @@ export function judge(claims: SessionClaims, view: ClusterView): Verdict {
     const policy = compilePolicy(roles, principal, app);
     return policy.access.effect === "allow"
       ? { kind: "allowed", app, policy }
-      : denied(app, `denied by policy: ${policy.access.because}`);
+      : denied(app, describeDecision(policy.access));
   } catch (error) {
     if (error instanceof PolicyError) return denied(app, error.message);
     throw error;

@@ -81,6 +81,8 @@ export interface Cluster {
   readonly hostCa: Ca;
   /** A session certificate and its key, PEM. */
   issue(changes?: Partial<Issue>): Promise<Issued>;
+  /** Opens the way for a ticket; the server name that leads to the agent. */
+  route(ticket: string): string;
   /** What `connectAuthority` would give; `refuse` makes the next calls fail. */
   readonly authority: AuthorityClient & { refuse: Error | undefined; opened: SessionGrant[] };
   close(): Promise<void>;
@@ -170,6 +172,11 @@ export async function startCluster(options: Partial<AgentOptions> = {}): Promise
     return { certificate, key: pair.privateKey, claims };
   };
 
+  const route = (ticket: string) => {
+    const servername = `${ticket}.route.internal`;
+    routes.add(servername);
+    return servername;
+  };
   const unused = () => Promise.reject(new IdentityError("INTERNAL", "not played"));
   const authority: Cluster["authority"] = {
     refuse: undefined,
@@ -183,8 +190,7 @@ export async function startCluster(options: Partial<AgentOptions> = {}): Promise
     async openSession({ app, publicKey }) {
       if (authority.refuse) throw authority.refuse;
       const { certificate, claims } = await issue({ publicKey, claims: { app } });
-      const servername = `${claims.ticket}.route.internal`;
-      routes.add(servername);
+      const servername = route(claims.ticket);
       const grant: SessionGrant = {
         session: claims.session,
         certificate,
@@ -206,6 +212,7 @@ export async function startCluster(options: Partial<AgentOptions> = {}): Promise
     userCa,
     hostCa,
     issue,
+    route,
     authority,
     async close() {
       await listener.close();

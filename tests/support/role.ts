@@ -1,6 +1,12 @@
-import type { Role } from "../../policy/mod.ts";
+import { parseRole, type Role } from "../../policy/mod.ts";
 
 /** A role that reaches every test app and allows these tools. */
 export function testRole(name: string, tools: readonly string[]): Role {
-  return { name, tools } as unknown as Role;
+  const document = {
+    kind: "role",
+    version: "v6",
+    metadata: { name },
+    spec: { allow: { app_labels: { env: "test" }, mcp: { tools } } },
+  };
+  return parseRole(JSON.stringify(document), `${name}.yaml`);
 }
