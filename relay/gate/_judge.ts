@@ -2,6 +2,7 @@
 import { foldCase, isCaseTwin } from "../wire/known_members.ts";
 import type { JsonView } from "../wire/json.ts";
 import { plainName, type RequestMessage } from "../wire/scanner.ts";
+import type { Definitions } from "./_definition.ts";
 import { decideResource } from "./_resource.ts";
 import { CLIENT_REQUESTS } from "./methods.ts";
 import type { Decision, GatePolicy } from "./policy.ts";
@@ -13,6 +14,7 @@ export interface Context {
   readonly policy: GatePolicy;
   readonly tasks: TaskRegistry;
   readonly owner: string;
+  readonly definitions: Definitions;
 }
 
 export type Judgement =
@@ -33,21 +35,35 @@ export interface RpcError {
   readonly data?: string;
 }
 
+/** Whether a request for this may pass; a call of a tool brings its arguments. */
+export function decideCall(target: Target, context: Context, args?: JsonView): Decision {
+  if (target.kind !== "tool") return decideListing(target, context);
+  return context.policy.decideTool(target.name, {
+    // Values are built only if a rule looks at them.
+    arguments: () => args === undefined ? undefined : JSON.parse(args.text()),
+    definition: context.definitions.get(target.name),
+  });
+}
+
 /**
- * The one place where a name meets the policy, for calls and lists alike.
- * INVARIANT (list = call): a tool hidden from tools/list is refused by tools/call.
+ * Whether this may be shown: the same question without arguments.
+ * INVARIANT (list = call): what is hidden here is refused by `decideCall`.
  */
-export function decide({ kind, name }: Target, { policy, tasks, owner }: Context): Decision {
+export function decideListing({ kind, name }: Target, context: Context): Decision {
+  const { policy, tasks, owner, definitions } = context;
   switch (kind) {
     case "tool":
-      return policy.decideTool(name);
+      return policy.listTool(name, definitions.get(name));
     case "resource":
       return decideResource(name, policy);
     case "prompt":
       return policy.decidePrompt(name);
     case "task": {
+      // Its call was judged with its arguments; what may have changed since is the tool.
       const task = tasks.find(name, owner);
-      return task === undefined ? NOT_OWNED : policy.decideTool(task.tool);
+      return task === undefined
+        ? NOT_OWNED
+        : policy.listTool(task.tool, definitions.get(task.tool));
     }
   }
 }
@@ -102,11 +118,16 @@ function judgeName(
       missing ? `missing params.${member}` : `params.${member} is not a plain string`,
     );
   }
-  return judge({ kind, name }, context, decisionId);
+  return judge({ kind, name }, context, decisionId, message.inner.get("arguments"));
 }
 
-function judge(target: Target, context: Context, decisionId: string): Judgement {
-  const decision = decide(target, context);
+function judge(
+  target: Target,
+  context: Context,
+  decisionId: string,
+  args?: JsonView,
+): Judgement {
+  const decision = decideCall(target, context, args);
   if (decision.effect === "allow") return { pass: true, decision, target };
   return {
     pass: false,
@@ -205,10 +226,11 @@ export function deniedContent(
   if (content === undefined) return undefined;
   for (const block of content.type === "array" ? content.elements() : [content]) {
     if (!mayBeToolUse(block)) continue;
-    const name = plainName(fields(block, CONTENT_MEMBERS)?.get("name"));
+    const members = fields(block, CONTENT_MEMBERS);
+    const name = plainName(members?.get("name"));
     if (name === undefined) return ambiguousAnswer();
     const target: Target = { kind: "tool", name };
-    const decision = decide(target, context);
+    const decision = decideCall(target, context, members?.get("input"));
     if (decision.effect === "allow") continue;
     const error = { code: -32602, message: "The answer uses a tool that your roles do not allow" };
     return { pass: false, reason: "denied", error, decision, target };
@@ -256,9 +278,9 @@ function refused(reason: GateReason, code: number, message: string, data?: strin
   };
 }
 
-const NOT_OWNED: Decision = { effect: "deny" };
+const NOT_OWNED: Decision = { effect: "deny", because: "no_match" };
 const EMPTY: ReadonlyMap<string, JsonView> = new Map();
 const REF_MEMBERS: ReadonlySet<string> = new Set(["type", "name", "uri"]);
 const LISTEN_MEMBERS: ReadonlySet<string> = new Set(["resourceSubscriptions", "taskIds"]);
 const ANSWER_MEMBERS: ReadonlySet<string> = new Set(["content", "result"]);
-const CONTENT_MEMBERS: ReadonlySet<string> = new Set(["type", "name"]);
+const CONTENT_MEMBERS: ReadonlySet<string> = new Set(["type", "name", "input"]);

@@ -1,4 +1,4 @@
-import { type Context, decide } from "./_judge.ts";
+import { type Context, decideListing } from "./_judge.ts";
 import type { ClientRequest } from "./_state.ts";
 import { LIST_CHANGED, META_SUBSCRIPTION_ID } from "./methods.ts";
 import type { Target, TargetKind } from "./step.ts";
@@ -19,7 +19,7 @@ export class Listed {
       if (this.#verdicts.size >= this.#limit && !this.#verdicts.has(key)) {
         this.#incomplete.add(target.kind);
       } else {
-        const shown = decide(target, context).effect === "allow";
+        const shown = decideListing(target, context).effect === "allow";
         this.#verdicts.set(key, { target, shown });
       }
     }
@@ -29,7 +29,7 @@ export class Listed {
   changed(context: Context): Set<TargetKind> {
     const kinds = new Set(this.#incomplete);
     for (const [key, { target, shown }] of this.#verdicts) {
-      const now = decide(target, context).effect === "allow";
+      const now = decideListing(target, context).effect === "allow";
       if (now === shown) continue;
       kinds.add(target.kind);
       this.#verdicts.set(key, { target, shown: now });

@@ -2,7 +2,7 @@
 import type { JsonView } from "../wire/json.ts";
 import { plainName, type RequestMessage, type ResultMessage } from "../wire/scanner.ts";
 import { applyEdits, type Edit, keepElements, setMember } from "./_edit.ts";
-import { type Context, decide, fields, type RpcError } from "./_judge.ts";
+import { type Context, decideListing, fields, type RpcError } from "./_judge.ts";
 import { type ListRule, LISTS } from "./methods.ts";
 import type { GateReason, Target } from "./step.ts";
 
@@ -49,10 +49,12 @@ function reviewList(
   const kept: JsonView[] = [];
   const entries = array.elements();
   for (const entry of entries) {
-    const target = { kind, name: entryName(entry, name) };
-    if (target.name === undefined) continue;
-    listed.push(target as Target);
-    if (decide(target as Target, context).effect === "allow") kept.push(entry);
+    const named = entryName(entry, name);
+    if (named === undefined) continue;
+    const target: Target = { kind, name: named };
+    if (kind === "tool" && context.policy.usesDefinitions) context.definitions.note(named, entry);
+    listed.push(target);
+    if (decideListing(target, context).effect === "allow") kept.push(entry);
   }
   const hidden = entries.length - kept.length;
   const edits: Edit[] = hidden === 0 ? [] : [keepElements(array, kept)];
@@ -116,7 +118,7 @@ function reviewSamplingTools(
   const entries = tools.elements();
   const kept = entries.filter((entry) => {
     const name = entryName(entry, "name");
-    return name !== undefined && decide({ kind: "tool", name }, context).effect === "allow";
+    return name !== undefined && decideListing({ kind: "tool", name }, context).effect === "allow";
   });
   const hidden = entries.length - kept.length;
   return { edits: hidden === 0 ? [] : [keepElements(tools, kept)], hidden };

@@ -7,7 +7,7 @@ import {
   type RequestMessage,
   type ResultMessage,
 } from "../wire/scanner.ts";
-import { type Context, decide } from "./_judge.ts";
+import { type Context, decideListing } from "./_judge.ts";
 import { type Reviewed, reviewResult, reviewSampling } from "./_results.ts";
 import type { State } from "./_state.ts";
 import * as step from "./_steps.ts";
@@ -57,7 +57,7 @@ export function serverNotification(
     const name = plainName(inner.get(rule === "resource" ? "uri" : "taskId"));
     if (name === undefined) return step.drop(record, "bad_params");
     const target: Target = { kind: rule, name };
-    const decision = decide(target, context);
+    const decision = decideListing(target, context);
     const judged = { ...record, target, decision };
     return decision.effect === "allow"
       ? step.pass(message.bytes, judged)

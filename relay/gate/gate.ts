@@ -8,6 +8,7 @@ import { peekMessage } from "../wire/peek.ts";
 import { errorReply, type Refusal } from "../wire/refusal.ts";
 import { type RequestMessage, scanMessage } from "../wire/scanner.ts";
 import { clientNotification, clientRequest, clientResponse } from "./_client_side.ts";
+import { Definitions } from "./_definition.ts";
 import { invalidFromClient, invalidFromServer } from "./_invalid.ts";
 import type { Context } from "./_judge.ts";
 import { listChanged, Listed } from "./_listed.ts";
@@ -36,12 +37,14 @@ export class Gate {
   readonly #policy: () => GatePolicy;
   readonly #tasks: TaskRegistry;
   readonly #owner: string;
+  readonly #definitions: Definitions;
   readonly #state: State;
 
   constructor({ policy, newDecisionId, limits = GATE_LIMITS, tasks, owner = "" }: GateOptions) {
     this.#policy = policy;
     this.#tasks = tasks ?? new TaskRegistry(limits.tasks);
     this.#owner = owner;
+    this.#definitions = new Definitions(limits.listedNames);
     this.#state = {
       fromClient: new Pending(limits.clientRequests, limits.cancelled),
       fromServer: new Pending(limits.serverRequests, limits.cancelled),
@@ -132,7 +135,12 @@ export class Gate {
   }
 
   #context(): Context {
-    return { policy: this.#policy(), tasks: this.#tasks, owner: this.#owner };
+    return {
+      policy: this.#policy(),
+      tasks: this.#tasks,
+      owner: this.#owner,
+      definitions: this.#definitions,
+    };
   }
 
   /** Access ended between two messages: the sender hears it if it asked something. */

@@ -6,7 +6,7 @@
 export class KeySet {
   readonly #bytes: Uint8Array;
   /** Start, end and fingerprint of each key of every open object, innermost last. */
-  #spans = new Int32Array(3 * 64);
+  readonly #spans: number[] = [];
   #count = 0;
   readonly #bases: number[] = [];
   readonly #tables: (Table | undefined)[] = [];
@@ -32,11 +32,6 @@ export class KeySet {
     const base = this.#bases[this.#bases.length - 1] ?? 0;
     const index = this.#count++;
     const fingerprint = this.#fingerprint(start, end);
-    if (this.#count * 3 > this.#spans.length) {
-      const wider = new Int32Array(this.#spans.length * 2);
-      wider.set(this.#spans);
-      this.#spans = wider;
-    }
     const spans = this.#spans;
     spans[index * 3] = start;
     spans[index * 3 + 1] = end;

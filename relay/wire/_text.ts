@@ -1,4 +1,4 @@
-import { isAscii, isUtf8 } from "node:buffer";
+import { Buffer, isAscii, isUtf8 } from "node:buffer";
 
 /**
  * A private copy of one line that the scanner may edit in place, followed by zero bytes, which no
@@ -30,10 +30,19 @@ export function nextControl(bytes: Uint8Array, from: number): number {
 }
 
 function padded(line: Uint8Array): Uint8Array {
-  // At least five zeros, and a whole number of 32-bit words.
-  const bytes = new Uint8Array((line.length + 8) & ~3);
+  const bytes = scratch(line.length);
   bytes.set(line);
   return bytes;
+}
+
+/** Room for `length` bytes, then five zeros at least, up to a whole number of 32-bit words. */
+function scratch(length: number): Uint8Array {
+  const size = (length + 8) & ~3;
+  if (size < LARGE) return new Uint8Array(size);
+  // Zeroing megabytes only to write over them would show.
+  const { buffer, byteOffset } = Buffer.allocUnsafeSlow(size);
+  const bytes = new Uint8Array(buffer, byteOffset, size);
+  return bytes.fill(0, length);
 }
 
 /** U+2028 and U+2029 end a line for many readers; JSON allows them raw inside strings. */
@@ -54,7 +63,7 @@ function escapeSeparators(
   separators: number,
 ): { bytes: Uint8Array; length: number } | undefined {
   const length = line.length + separators * 3;
-  const bytes = new Uint8Array((length + 8) & ~3);
+  const bytes = scratch(length);
   let o = 0;
   let copied = 0;
   for (let i = line.indexOf(0xe2); i >= 0; i = line.indexOf(0xe2, i + 1)) {
@@ -75,3 +84,4 @@ function escapeSeparators(
 
 const ESCAPED_2028 = new TextEncoder().encode("\\u2028");
 const ESCAPED_2029 = new TextEncoder().encode("\\u2029");
+const LARGE = 65_536;

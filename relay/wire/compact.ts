@@ -41,7 +41,7 @@ class Compactor implements Cursor {
   #ambiguity: Ambiguity | undefined;
   #depth = 0;
   /** For each open container, 1 if it is an object. */
-  #objects = new Uint8Array(MAX_DEPTH * 2);
+  readonly #objects: number[] = [];
   /** Where the value in hand began, at depth 1 and 2. */
   readonly #begun: [number, number, number] = [0, 0, 0];
   // The next byte of each kind at or after the last place that asked; each is searched for
@@ -121,11 +121,6 @@ class Compactor implements Cursor {
   #open(object: 0 | 1): void {
     this.#bytes[this.o++] = object === 1 ? 0x7b : 0x5b;
     this.i++;
-    if (this.#depth === this.#objects.length) {
-      const wider = new Uint8Array(this.#objects.length * 2);
-      wider.set(this.#objects);
-      this.#objects = wider;
-    }
     this.#objects[this.#depth++] = object;
     if (this.#depth > MAX_DEPTH) this.#ambiguity ??= "too_deep";
     else if (object === 1) this.#keys.open();

@@ -91,22 +91,24 @@ export class JsonView {
 
 /** The value of the string whose content, without quotes, is given. */
 export function decodeString(bytes: Uint8Array, start: number, end: number): string {
-  if (end - start <= SHORT) {
-    let text = "";
-    let i = start;
-    for (; i < end; i++) {
-      const c = bytes[i]!;
-      if (c === 0x5c || c > 0x7e) break;
-      text += String.fromCharCode(c);
-    }
-    if (i === end) return text;
-  }
-  const escaped = bytes.subarray(start, end).includes(0x5c);
+  if (!hasEscape(bytes, start, end)) return decode(bytes, start, end);
   // One string literal that the scanner has validated: the native decoder cannot misread it.
-  return escaped ? JSON.parse(decode(bytes, start - 1, end + 1)) : decode(bytes, start, end);
+  return JSON.parse(decode(bytes, start - 1, end + 1));
+}
+
+function hasEscape(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start > SHORT) return bytes.subarray(start, end).includes(0x5c);
+  for (let i = start; i < end; i++) if (bytes[i] === 0x5c) return true;
+  return false;
 }
 
 function decode(bytes: Uint8Array, start: number, end: number): string {
+  if (end - start <= SHORT) {
+    let text = "";
+    let i = start;
+    for (; i < end && bytes[i]! < 0x80; i++) text += String.fromCharCode(bytes[i]!);
+    if (i === end) return text;
+  }
   return utf8.decode(bytes.subarray(start, end));
 }
 

@@ -8,6 +8,7 @@
  */
 import { compact, MAX_DEPTH, type MemberListener } from "./compact.ts";
 import { INNER_MEMBERS, isCaseTwin, MESSAGE_MEMBERS } from "./known_members.ts";
+import { Names } from "./_names.ts";
 import { decodeString, JsonView } from "./json.ts";
 import type { MessageId, Refusal, RefusalReason } from "./refusal.ts";
 
@@ -61,7 +62,7 @@ export function scanMessage(line: Uint8Array): ScanResult {
   const { bytes, ambiguity } = compacted;
   if (bytes[0] === 0x5b) return refuse(members, "batch", "Batches are not supported");
   if (bytes[0] !== 0x7b) return refuse(members, "not_object", "The message is not an object");
-  if (ambiguity === "duplicate_key" || members.repeated) {
+  if (ambiguity === "duplicate_key") {
     return refuse(members, "duplicate_key", "An object has the same key twice");
   }
   if (ambiguity === "too_deep") {
@@ -189,34 +190,37 @@ class Members implements MemberListener {
   readonly inner = new Map<string, JsonView>();
   twin = false;
   unknown = false;
-  repeated = false;
   repeatedId = false;
   #bytes: Uint8Array = new Uint8Array();
-  readonly #key: [string, string, string] = ["", "", ""];
+  /** The known name of the member in hand, at depth 1 and 2. */
+  #outer: string | undefined;
+  #inner: string | undefined;
 
   key(depth: 1 | 2, start: number, end: number, bytes: Uint8Array): void {
     this.#bytes = bytes;
-    const known = depth === 1 ? MESSAGE_MEMBERS : INNER_MEMBERS;
-    const key = decodeString(bytes, start, end);
-    this.#key[depth] = key;
-    if (known.has(key)) return;
-    if (isCaseTwin(key, known)) this.twin = true;
-    else if (depth === 1) this.unknown = true;
+    const outer = depth === 1;
+    const known = (outer ? MESSAGE_NAMES : INNER_NAMES).find(bytes, start, end);
+    if (outer) this.#outer = known;
+    else this.#inner = known;
+    if (known !== undefined) return;
+    const members = outer ? MESSAGE_MEMBERS : INNER_MEMBERS;
+    if (isCaseTwin(decodeString(bytes, start, end), members)) this.twin = true;
+    else if (outer) this.unknown = true;
   }
 
   value(depth: 1 | 2, start: number, end: number): void {
-    const key = this.#key[depth];
+    const key = depth === 1 ? this.#outer : this.#inner;
+    if (key === undefined) return;
+    const value = new JsonView(this.#bytes, start, end);
     if (depth === 2) {
-      if (INNER_MEMBERS.has(key)) this.inner.set(key, new JsonView(this.#bytes, start, end));
+      this.inner.set(key, value);
       return;
     }
-    if (!MESSAGE_MEMBERS.has(key)) return;
-    if (this.top.has(key)) {
-      this.repeated = true;
-      if (key === "id") this.repeatedId = true;
-    }
-    this.top.set(key, new JsonView(this.#bytes, start, end));
+    if (key === "id" && this.top.has(key)) this.repeatedId = true;
+    this.top.set(key, value);
   }
 }
 
+const MESSAGE_NAMES = new Names(MESSAGE_MEMBERS);
+const INNER_NAMES = new Names(INNER_MEMBERS);
 const MAX_ID_BYTES = 1024;

@@ -3,8 +3,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
 import type { Decision, GatePolicy } from "../../relay/gate/mod.ts";
 
-export const allow: Decision = { effect: "allow" };
-export const deny: Decision = { effect: "deny" };
+export const allow: Decision = {
+  effect: "allow",
+  by: { role: "r", path: "spec.allow", rule: "*", file: "r.yaml", line: 1, column: 1 },
+};
+export const deny: Decision = { effect: "deny", because: "no_match" };
 
 /** Names and prefixes (`read_*`) that are allowed; `*` allows all. */
 export interface Grants {
@@ -23,7 +26,9 @@ export function policyOf(grants: Grants): GatePolicy {
   return {
     access: access ? allow : deny,
     toolsUnrestricted: tools.includes("*"),
+    usesDefinitions: false,
     decideTool: decideBy(tools),
+    listTool: decideBy(tools),
     decideResource: decideBy(resources),
     decidePrompt: decideBy(prompts),
   };

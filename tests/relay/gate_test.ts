@@ -8,6 +8,7 @@ import {
   type GateStep,
   TaskRegistry,
 } from "../../relay/gate/mod.ts";
+import { type AppPolicy, compilePolicy, parseRoles } from "../../policy/mod.ts";
 import { test } from "../support/harness.ts";
 import { allow, deny, type Grants, policyOf } from "./gate_support.ts";
 
@@ -47,6 +48,8 @@ test("a tool is listed if and only if it can be called, under any policy and any
       const gate = open({
         access: allow,
         toolsUnrestricted: false,
+        usesDefinitions: false,
+        listTool: (each) => granted.has(each) ? allow : deny,
         decideTool: (each) => granted.has(each) ? allow : deny,
         decideResource: () => allow,
         decidePrompt: () => allow,
@@ -281,4 +284,55 @@ test("an oversized answer of the server fails its call", () => {
   assert.equal(reply, undefined);
   assert.equal(read(forward).id, 1);
   assert.equal(read(forward).error.code, -32603);
+});
+
+/** The policy that roles give for one app with the labels `env: dev`. */
+function compiled(tools: string): AppPolicy {
+  const { roles, problems } = parseRoles(
+    `kind: role
+version: v8
+metadata: { name: r }
+spec: { allow: { app_labels: { env: dev }, mcp: { tools: ${tools} } } }`,
+    "r.yaml",
+  );
+  assert.deepEqual(problems, []);
+  const subject = { name: "bot", traits: {} };
+  return compilePolicy(roles, subject, { name: "app", labels: { env: "dev" } });
+}
+
+test("a rule on arguments judges those that are forwarded", () => {
+  const gate = open(compiled(`[{ name: read, where: 'arguments.path == "/tmp"' }]`));
+  const call = (id: number, args: string) =>
+    gate.fromClient(utf8.encode(
+      `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":{"name":"read"${args}}}`,
+    ));
+  assert.ok(call(1, ',"arguments":{"path":"/t\\u006dp"}').forward);
+  assert.equal(call(2, ',"arguments":{"path":"/etc"}').records[0]?.reason, "denied");
+  assert.equal(call(3, "").records[0]?.reason, "denied");
+  // The tool is shown, since some call of it is allowed.
+  gate.fromClient(rpc({ id: 4, method: "tools/list" }));
+  const list = gate.fromServer(
+    rpc({ id: 4, result: { tools: [{ name: "read" }, { name: "x" }] } }),
+  );
+  assert.deepEqual(read(list.forward).result.tools, [{ name: "read" }]);
+});
+
+test("a pinned tool is listed and called by the definition that the server showed", () => {
+  const tool = '{"name":"read","inputSchema":{"b":1.0,"a":{}},"description":"é"}';
+  // printf %s '{"description":"é","inputSchema":{"a":{},"b":1.0},"name":"read"}' | sha256sum
+  const pin = "5aaf3cd72aac26fa8af758247c1ae906648190cc296a763e6438f00d547f0200";
+  const gate = open(compiled(`[{ name: read, sha256: ${pin} }]`));
+  const call = (id: number) =>
+    gate.fromClient(rpc({ id, method: "tools/call", params: { name: "read" } }));
+  const list = (id: number, tools: string) => {
+    gate.fromClient(rpc({ id, method: "tools/list" }));
+    const line = `{"jsonrpc":"2.0","id":${id},"result":{"tools":[${tools}]}}`;
+    return read(gate.fromServer(utf8.encode(line)).forward).result.tools.length;
+  };
+  assert.equal(call(1).records[0]?.reason, "denied", "nothing is known of the tool yet");
+  assert.equal(list(2, tool), 1);
+  assert.ok(call(3).forward);
+  gate.fromServer(rpc({ id: 3, result: {} }));
+  assert.equal(list(4, tool.replace("1.0", "2.0")), 0);
+  assert.equal(call(5).records[0]?.reason, "denied", "the definition has changed");
 });
