@@ -82,10 +82,13 @@ export function spawnReaper(command: string, args: readonly string[]): ReaperPro
 /** How long servers may take to end by themselves once their agent is gone. */
 const GRACE_MS = 2_000;
 
+const SURVIVED = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 /** The reaper's own main function: reads the pipe until it closes, then ends what is left. */
 export async function runReaper(input: Readable): Promise<void> {
   // Whoever stops a service sends signals to all its processes; this one has to be the last.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
+  const ignore = () => {};
+  for (const signal of SURVIVED) process.on(signal, ignore);
   const groups = new Map<number, ProcessGroup>();
   const lines = new LineSplitter({
     onLine: (line) => {
@@ -110,4 +113,5 @@ export async function runReaper(input: Readable): Promise<void> {
     left = left.filter((group) => signalGroup(group, 0));
   }
   for (const group of left) signalGroup(group, "SIGKILL");
+  for (const signal of SURVIVED) process.off(signal, ignore);
 }

@@ -87,7 +87,8 @@ class Bridge {
   #failure: Failure | undefined;
   /** The client has sent `initialize` in the session that is open, or was lost. */
   #initialized = false;
-  #fresh = true;
+  /** The identity that was used last. */
+  #identity: IdentityFile | undefined;
   #drained: (() => void) | undefined;
 
   constructor(options: BridgeOptions) {
@@ -196,9 +197,8 @@ class Bridge {
   }
 
   async #openSession(): Promise<Session> {
-    const { app, identityPath, options = {}, proxy } = this.#options;
-    const identity = this.#fresh ? this.#options.identity : await readIdentityFile(identityPath);
-    this.#fresh = false;
+    const { app, options = {}, proxy } = this.#options;
+    const identity = this.#identity = await this.#currentIdentity();
     // Said at once, instead of by a failed handshake later.
     checkIdentity(identity, new Date());
     const authority = (options.connectAuthority ?? connectAuthority)({
@@ -210,6 +210,19 @@ class Bridge {
     const { signal } = this.#stop;
     const client = options.client ?? "tsh-mcp";
     return Session.open(authority, { app, proxy, client, signal, onMessage: this.#deliver });
+  }
+
+  /** tbot renews the file while the bridge runs; what is known stays good until it expires. */
+  async #currentIdentity(): Promise<IdentityFile> {
+    if (this.#identity === undefined) return this.#options.identity;
+    try {
+      return await readIdentityFile(this.#options.identityPath);
+    } catch (error) {
+      this.#options.log.debug("Kept the identity: the file cannot be read", {
+        error: String(error),
+      });
+      return this.#identity;
+    }
   }
 
   #opened(session: Session): void {
