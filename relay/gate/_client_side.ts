@@ -11,6 +11,7 @@ import { type Context, deniedContent, judgeRequest } from "./_judge.ts";
 import type { State } from "./_state.ts";
 import * as step from "./_steps.ts";
 import { CLIENT_NOTIFICATIONS, CLIENT_REQUESTS, META_PROTOCOL_VERSION } from "./methods.ts";
+import { isUnrestricted } from "./policy.ts";
 import type { GateStep } from "./step.ts";
 
 export function clientRequest(
@@ -65,7 +66,7 @@ export function clientNotification(
   const record = step.notificationRecord("client", message, bytes);
   // Some servers run a request without id all the same; nobody would see the answer.
   if (CLIENT_REQUESTS.has(method)) return step.drop(record, "missing_id");
-  if (!CLIENT_NOTIFICATIONS.has(method) && !context.policy.toolsUnrestricted) {
+  if (!CLIENT_NOTIFICATIONS.has(method) && !isUnrestricted(context.policy)) {
     return step.drop(record, "unknown_method");
   }
   if (method !== "notifications/cancelled") return step.pass(message.bytes, record);

@@ -1,11 +1,11 @@
 /** Whether a request of the client may pass. */
 import { foldCase, isCaseTwin } from "../wire/known_members.ts";
 import type { JsonView } from "../wire/json.ts";
-import { plainName, type RequestMessage } from "../wire/scanner.ts";
+import { MAX_NAME_BYTES, MAX_URI_BYTES, plainName, type RequestMessage } from "../wire/scanner.ts";
 import type { Definitions } from "./_definition.ts";
 import { decideResource } from "./_resource.ts";
 import { CLIENT_REQUESTS } from "./methods.ts";
-import type { Decision, GatePolicy } from "./policy.ts";
+import { type Decision, type GatePolicy, isUnrestricted } from "./policy.ts";
 import type { GateReason, Target, TargetKind } from "./step.ts";
 import type { TaskRegistry } from "./tasks.ts";
 
@@ -93,8 +93,7 @@ export function judgeRequest(
     case "listen":
       return judgeListen(message, context, decisionId);
     case undefined:
-      // INVARIANT (closed): a method that nobody knows might call any tool.
-      return policy.toolsUnrestricted
+      return isUnrestricted(policy)
         ? { pass: true, decision: policy.access }
         : refused("unknown_method", -32601, "Method not found");
   }
@@ -108,7 +107,7 @@ function judgeName(
   decisionId: string,
 ): Judgement {
   const value = message.inner.get(member);
-  const name = plainName(value);
+  const name = targetName(kind, value);
   if (name === undefined) {
     const missing = value === undefined || value.string() === "";
     return refused(
@@ -119,6 +118,11 @@ function judgeName(
     );
   }
   return judge({ kind, name }, context, decisionId, message.inner.get("arguments"));
+}
+
+/** What names a target, if every reader would read the same name there. */
+export function targetName(kind: TargetKind, value: JsonView | undefined): string | undefined {
+  return plainName(value, kind === "resource" ? MAX_URI_BYTES : MAX_NAME_BYTES);
 }
 
 function judge(
@@ -157,7 +161,7 @@ function judgeReference(
   const members = fields(ref, REF_MEMBERS);
   const type = members?.get("type")?.string();
   const kind = type === "ref/prompt" ? "prompt" : type === "ref/resource" ? "resource" : undefined;
-  const name = plainName(members?.get(kind === "prompt" ? "name" : "uri"));
+  const name = kind && targetName(kind, members?.get(kind === "prompt" ? "name" : "uri"));
   if (kind === undefined || name === undefined) {
     return refused("bad_params", -32602, "Invalid params", "params.ref is not a reference");
   }
@@ -182,7 +186,7 @@ function judgeListen(message: RequestMessage, context: Context, decisionId: stri
       return refused("bad_params", -32602, "Invalid params", "a subscription is not a list");
     }
     for (const element of list.elements()) {
-      const name = plainName(element);
+      const name = targetName(kind, element);
       if (name === undefined) {
         return refused("bad_params", -32602, "Invalid params", "a subscription is not a string");
       }

@@ -1,10 +1,10 @@
 /** What of a server's answer or request the client may see. */
 import type { JsonView } from "../wire/json.ts";
-import { plainName, type RequestMessage, type ResultMessage } from "../wire/scanner.ts";
+import { type RequestMessage, type ResultMessage } from "../wire/scanner.ts";
 import { applyEdits, type Edit, keepElements, setMember } from "./_edit.ts";
-import { type Context, decideListing, fields, type RpcError } from "./_judge.ts";
+import { type Context, decideListing, fields, type RpcError, targetName } from "./_judge.ts";
 import { type ListRule, LISTS } from "./methods.ts";
-import type { GateReason, Target } from "./step.ts";
+import type { GateReason, Target, TargetKind } from "./step.ts";
 
 export type Reviewed =
   | {
@@ -49,7 +49,7 @@ function reviewList(
   const kept: JsonView[] = [];
   const entries = array.elements();
   for (const entry of entries) {
-    const named = entryName(entry, name);
+    const named = entryName(kind, entry, name);
     if (named === undefined) continue;
     const target: Target = { kind, name: named };
     if (kind === "tool" && context.policy.usesDefinitions) context.definitions.note(named, entry);
@@ -68,9 +68,9 @@ function reviewList(
 }
 
 /** The name of an entry if every reader would find the same one. */
-function entryName(entry: JsonView, member: string): string | undefined {
+function entryName(kind: TargetKind, entry: JsonView, member: string): string | undefined {
   const names: ReadonlySet<string> = ENTRY_NAMES.get(member) ?? new Set([member]);
-  return plainName(fields(entry, names)?.get(member));
+  return targetName(kind, fields(entry, names)?.get(member));
 }
 
 /** Legacy: `task.taskId`; modern: `resultType: "task"` beside `taskId`. */
@@ -117,7 +117,7 @@ function reviewSamplingTools(
   if (tools.type !== "array") return undefined;
   const entries = tools.elements();
   const kept = entries.filter((entry) => {
-    const name = entryName(entry, "name");
+    const name = entryName("tool", entry, "name");
     return name !== undefined && decideListing({ kind: "tool", name }, context).effect === "allow";
   });
   const hidden = entries.length - kept.length;

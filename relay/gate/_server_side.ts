@@ -3,15 +3,15 @@ import {
   type ErrorMessage,
   messageId,
   type NotificationMessage,
-  plainName,
   type RequestMessage,
   type ResultMessage,
 } from "../wire/scanner.ts";
-import { type Context, decideListing } from "./_judge.ts";
+import { type Context, decideListing, targetName } from "./_judge.ts";
 import { type Reviewed, reviewResult, reviewSampling } from "./_results.ts";
 import type { State } from "./_state.ts";
 import * as step from "./_steps.ts";
 import { SERVER_NOTIFICATIONS, SERVER_REQUESTS } from "./methods.ts";
+import { isUnrestricted } from "./policy.ts";
 import type { GateRecord, GateStep, Target } from "./step.ts";
 
 export function serverRequest(
@@ -26,7 +26,7 @@ export function serverRequest(
   if (state.fromServer.full) {
     return step.refuse(id, step.BUSY, { ...record, reason: "in_flight_limit" });
   }
-  if (!SERVER_REQUESTS.has(method) && !context.policy.toolsUnrestricted) {
+  if (!SERVER_REQUESTS.has(method) && !isUnrestricted(context.policy)) {
     return step.refuse(id, step.UNKNOWN_METHOD, { ...record, reason: "unknown_method" });
   }
   const reviewed: Reviewed = method === "sampling/createMessage"
@@ -49,12 +49,12 @@ export function serverNotification(
   const record = step.notificationRecord("server", message, bytes);
   const rule = SERVER_NOTIFICATIONS.get(method);
   if (rule === undefined) {
-    return context.policy.toolsUnrestricted
+    return isUnrestricted(context.policy)
       ? step.pass(message.bytes, record)
       : step.drop(record, "unknown_method");
   }
   if (rule !== "open") {
-    const name = plainName(inner.get(rule === "resource" ? "uri" : "taskId"));
+    const name = targetName(rule, inner.get(rule === "resource" ? "uri" : "taskId"));
     if (name === undefined) return step.drop(record, "bad_params");
     const target: Target = { kind: rule, name };
     const decision = decideListing(target, context);

@@ -72,8 +72,8 @@ export function responseRecord(
 ): GateRecord {
   const error = message.kind === "error"
     ? {
-      code: Number(message.inner.get("code")?.text() ?? 0),
-      message: message.inner.get("message")?.string() ?? "",
+      code: Number(message.inner.get("code")?.text()) || 0,
+      message: message.inner.get("message")?.string()?.slice(0, MAX_ERROR_LENGTH) ?? "",
     }
     : undefined;
   return {
@@ -116,6 +116,9 @@ export function ended(
 export function withHidden(record: GateRecord, hidden: number): GateRecord {
   return hidden === 0 ? record : { ...record, hidden };
 }
+
+/** How much of a peer's error text the audit log is asked to keep. */
+const MAX_ERROR_LENGTH = 1024;
 
 export const BUSY: RpcError = { code: -32603, message: "Too many requests are in flight" };
 export const UNKNOWN_METHOD: RpcError = { code: -32601, message: "Method not found" };

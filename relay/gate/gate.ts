@@ -4,6 +4,7 @@
  * and what was judged is what goes on: a message written anew, never the bytes that came. One
  * gate serves one session. It is a state machine without I/O, and it never throws.
  */
+import { asId, type Excerpt, excerptId } from "../wire/excerpt.ts";
 import { peekMessage } from "../wire/peek.ts";
 import { errorReply, type Refusal } from "../wire/refusal.ts";
 import { type RequestMessage, scanMessage } from "../wire/scanner.ts";
@@ -12,7 +13,6 @@ import { Definitions } from "./_definition.ts";
 import { invalidFromClient, invalidFromServer } from "./_invalid.ts";
 import type { Context } from "./_judge.ts";
 import { listChanged, Listed } from "./_listed.ts";
-import { asId, type Excerpt, excerptId } from "./_oversized.ts";
 import { Pending } from "./_pending.ts";
 import { serverNotification, serverRequest, serverResponse } from "./_server_side.ts";
 import type { State } from "./_state.ts";

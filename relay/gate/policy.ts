@@ -10,6 +10,16 @@ export type GatePolicy = Pick<
   | "decideResource"
   | "decideTool"
   | "listTool"
+  | "promptsUnrestricted"
+  | "resourcesUnrestricted"
   | "toolsUnrestricted"
   | "usesDefinitions"
 >;
+
+/**
+ * Whether a message that nobody knows may pass.
+ * INVARIANT (closed): it might call any tool, read any resource or get any prompt.
+ */
+export function isUnrestricted(policy: GatePolicy): boolean {
+  return policy.toolsUnrestricted && policy.resourcesUnrestricted && policy.promptsUnrestricted;
+}

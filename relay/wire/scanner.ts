@@ -139,8 +139,12 @@ function response(bytes: Uint8Array, members: Members): ScanResult {
  * Controls and lone surrogates, which other programs cut at or replace, are not plain, and an
  * empty name names nothing.
  */
-export function plainName(value: JsonView | undefined): string | undefined {
-  const name = value?.string();
+export function plainName(
+  value: JsonView | undefined,
+  limit: number = MAX_NAME_BYTES,
+): string | undefined {
+  if (value === undefined || value.end - value.start > limit) return undefined;
+  const name = value.string();
   if (name === undefined || name === "" || !name.isWellFormed()) return undefined;
   for (let i = 0; i < name.length; i++) {
     const unit = name.charCodeAt(i);
@@ -178,7 +182,7 @@ function refuse(
     reason,
     message,
     id: repeatedId ? undefined : messageId(known.get("id")),
-    method: known.get("method")?.string(),
+    method: plainName(known.get("method")),
     reply: !response,
   };
   return { ok: false, refusal };
@@ -223,4 +227,8 @@ class Members implements MemberListener {
 
 const MESSAGE_NAMES = new Names(MESSAGE_MEMBERS);
 const INNER_NAMES = new Names(INNER_MEMBERS);
+
+/** Names and ids are kept for a session and written to the audit log, so they end somewhere. */
+export const MAX_NAME_BYTES = 1024;
+export const MAX_URI_BYTES = 8192;
 const MAX_ID_BYTES = 1024;

@@ -26,6 +26,8 @@ export function policyOf(grants: Grants): GatePolicy {
   return {
     access: access ? allow : deny,
     toolsUnrestricted: tools.includes("*"),
+    resourcesUnrestricted: resources.includes("*"),
+    promptsUnrestricted: prompts.includes("*"),
     usesDefinitions: false,
     decideTool: decideBy(tools),
     listTool: decideBy(tools),

@@ -48,6 +48,8 @@ test("a tool is listed if and only if it can be called, under any policy and any
       const gate = open({
         access: allow,
         toolsUnrestricted: false,
+        resourcesUnrestricted: true,
+        promptsUnrestricted: true,
         usesDefinitions: false,
         listTool: (each) => granted.has(each) ? allow : deny,
         decideTool: (each) => granted.has(each) ? allow : deny,
@@ -335,4 +337,24 @@ test("a pinned tool is listed and called by the definition that the server showe
   gate.fromServer(rpc({ id: 3, result: {} }));
   assert.equal(list(4, tool.replace("1.0", "2.0")), 0);
   assert.equal(call(5).records[0]?.reason, "denied", "the definition has changed");
+});
+
+test("names, methods and ids beyond their limits are refused and not repeated", () => {
+  const gate = open({ tools: ["*"] });
+  const long = "x".repeat(2000);
+  const refused = [
+    rpc({ id: 1, method: "tools/call", params: { name: long } }),
+    rpc({ id: 2, method: long }),
+    rpc({ id: long, method: "ping" }),
+    rpc({ id: 3, method: "resources/read", params: { uri: long.repeat(5) } }),
+  ];
+  for (const line of refused) {
+    const { forward, reply, records } = gate.fromClient(line);
+    assert.equal(forward, undefined);
+    assert.ok(reply!.length < 300);
+    assert.ok(JSON.stringify({ ...records[0], params: undefined }).length < 400);
+  }
+  assert.ok(
+    gate.fromClient(rpc({ id: 4, method: "resources/read", params: { uri: long } })).forward,
+  );
 });
