@@ -54,6 +54,7 @@ export class Session implements ChannelHandlers {
   #upstream: Upstream | undefined;
   #stalled = false;
   #started = false;
+  #starting: Promise<void> | undefined;
   #unsubscribe = () => {};
 
   /** `connect` makes the channel, since each of the two needs the other. */
@@ -100,7 +101,7 @@ export class Session implements ChannelHandlers {
       throw new RelayError("PROTOCOL", "The HELLO is for another session than the certificate");
     }
     this.#channel.grant(hello.window);
-    void this.#start(hello).catch((error) => this.#fail(error));
+    this.#starting = this.#start(hello).catch((error) => this.#fail(error));
   }
 
   onMessage(body: Buffer): void {
@@ -159,7 +160,8 @@ export class Session implements ChannelHandlers {
       return this.end(upstreamEnd("UPSTREAM_START_FAILED", error), error.message);
     }
     this.#upstream = upstream;
-    if (this.#over.signal.aborted) return void upstream.close();
+    // The end waits for this start, and closes what it has brought.
+    if (this.#over.signal.aborted) return;
     this.#channel.greet(FrameType.WELCOME, { session: claims.session, window: DEFAULT_WINDOW });
     const early = this.#early ?? [];
     this.#early = undefined;
@@ -301,6 +303,7 @@ export class Session implements ChannelHandlers {
     } catch (error) {
       log.error("The end of a session could not be recorded", { error: String(error) });
     }
+    await this.#starting;
     await this.#upstream?.close();
     this.#closed.resolve();
   }

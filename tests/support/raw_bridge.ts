@@ -48,18 +48,18 @@ export class RawBridge implements ChannelHandlers {
     }
   }
 
-  onGreeting() {
+  onGreeting(): void {
     this.welcomed.resolve();
   }
-  onMessage(body: Buffer) {
+  onMessage(body: Buffer): void {
     this.messages.push(JSON.parse(body.toString()));
     this.channel.passedOn();
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
-  onEnd(end: End) {
+  onEnd(end: End): void {
     this.ended = end;
   }
-  onClose(error: Error | undefined) {
+  onClose(error: Error | undefined): void {
     this.#gone = true;
     this.closed.resolve(error);
     this.welcomed.reject(new Error(`No WELCOME: ${this.ended?.code ?? "closed"}`));

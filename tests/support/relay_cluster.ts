@@ -43,15 +43,15 @@ export class FakeView implements ClusterView {
   app = (name: string) => this.apps.get(name);
   role = (name: string) => this.roles.get(name);
   standing = () => this.state;
-  subscribe(listener: () => void) {
+  subscribe(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
-  get subscribers() {
+  get subscribers(): number {
     return this.#listeners.size;
   }
   /** Changes something and tells everyone. */
-  change(act: () => void) {
+  change(act: () => void): void {
     act();
     for (const listener of [...this.#listeners]) listener();
   }
@@ -61,11 +61,11 @@ export class FakeView implements ClusterView {
 export class FakeAudit implements AuditSink {
   readonly events: EventDraft[] = [];
   before: (event: EventDraft) => Promise<void> = () => Promise.resolve();
-  async append(event: EventDraft) {
+  async append(event: EventDraft): Promise<void> {
     await this.before(event);
     this.events.push(event);
   }
-  of(type: string) {
+  of(type: string): EventDraft[] {
     return this.events.filter((event) => event.type === type);
   }
 }
