@@ -21,9 +21,9 @@ export const FIRST_LOOKAHEAD = ASSERTION_CODES.end_text;
 
 /**
  * The most instructions one pattern may have. The worst case costs every instruction once for each
- * character, so this is what keeps a kilobyte under 20 ms.
+ * character, so this keeps a kilobyte under some 20 ms.
  */
-export const MAX_PROGRAM = 10_000;
+export const MAX_PROGRAM = 5_000;
 
 export interface Program {
   readonly op: Uint8Array;

@@ -7,6 +7,9 @@ import { ASSERTION_CODES, FIRST_LOOKAHEAD, Op } from "./_program.ts";
 /** What came before a place, as far as assertions can ask. */
 export const Before = { START: 0, NEWLINE: 1, WORD: 2, OTHER: 3 } as const;
 
+/** Instructions that a short way may have; beyond, marks make sure that none is followed twice. */
+const MAX_NEAR = 12;
+
 export class Stepper {
   readonly alphabet: Alphabet;
   /** Length in words of a set of positions. */
@@ -25,6 +28,9 @@ export class Stepper {
   /** The number of each CHAR and look-ahead ASSERT among all positions, else -1. */
   readonly #position: Int32Array;
   readonly #instruction: Int32Array;
+  /** For each position, where `#near` lists what it goes on to; equal bounds: ask `#follow`. */
+  readonly #nearStart: Int32Array;
+  readonly #near: Int32Array;
   readonly #marks: Uint32Array;
   #mark = 0;
   readonly #stack: Int32Array;
@@ -53,6 +59,13 @@ export class Stepper {
     // Each instruction pushes at most two, once in a generation of marks.
     this.#stack = new Int32Array(2 * size + 2);
     this.#active = new Int32Array(instructions.length);
+    this.#nearStart = new Int32Array(instructions.length + 1);
+    const near: number[] = [];
+    instructions.forEach((pc, position) => {
+      if (program.op[pc] === Op.CHAR) near.push(...this.#nearby(program.out[pc]!));
+      this.#nearStart[position + 1] = near.length;
+    });
+    this.#near = Int32Array.from(near);
   }
 
   /** Sets `next` to where all patterns begin. */
@@ -67,27 +80,54 @@ export class Stepper {
    * `offset` in `sets`.
    */
   step(sets: Int32Array, offset: number, before: number, charClass: number): void {
-    this.#load(sets, offset);
     this.#begin();
-    if (this.#program.assertions >= 1 << FIRST_LOOKAHEAD) this.#resolve(before, charClass);
     const { alphabet } = this;
-    const end = charClass === alphabet.size;
+    const { assertions, op, out, arg } = this.#program;
     const after = alphabet.isWord[charClass]
       ? Before.WORD
       : alphabet.isNewline[charClass]
       ? Before.NEWLINE
       : Before.OTHER;
+    this.#load(sets, offset);
+    if (assertions >= 1 << FIRST_LOOKAHEAD) this.#resolve(before, charClass);
     this.#renewMarks();
-    const { op, out, arg } = this.#program;
-    const active = this.#active;
-    for (let i = 0; i < this.#activeCount && !end; i++) {
-      const pc = active[i]!;
-      this.visits++;
-      if (op[pc] === Op.CHAR && alphabet.holds(arg[pc]!, charClass)) {
-        this.#follow(out[pc]!, after, -1);
+    const count = charClass === alphabet.size ? 0 : this.#activeCount;
+    this.visits += count;
+    for (let i = 0; i < count; i++) {
+      const pc = this.#active[i]!;
+      if (op[pc] !== Op.CHAR || !alphabet.holds(arg[pc]!, charClass)) continue;
+      const position = this.#position[pc]!;
+      const end = this.#nearStart[position + 1]!;
+      let n = this.#nearStart[position]!;
+      if (n === end) this.#follow(out[pc]!, after, -1);
+      else {
+        this.visits += end - n;
+        for (; n < end; n++) {
+          const reached = this.#near[n]!;
+          this.next[reached >> 5]! |= 1 << (reached & 31);
+        }
       }
     }
     this.#finish(after);
+  }
+
+  /**
+   * The positions that an entry leads to after any character; none where they are many, or where
+   * they depend on the character, or where a match is among them.
+   */
+  #nearby(entry: number): number[] {
+    const { op, out, arg } = this.#program;
+    const found: number[] = [];
+    const seen = [entry];
+    for (const pc of seen) {
+      if (op[pc] === Op.MATCH || seen.length > MAX_NEAR) return [];
+      if (op[pc] === Op.ALT) {
+        for (const way of [out[pc]!, arg[pc]!]) if (!seen.includes(way)) seen.push(way);
+      } else if (op[pc] === Op.SAVE) seen.push(out[pc]!);
+      else if (this.#position[pc]! >= 0) found.push(this.#position[pc]!);
+      else if (arg[pc] !== ASSERTION_CODES.begin_text) return []; // It never holds after a character.
+    }
+    return found;
   }
 
   /** Takes the positions in [from, to) out of `next`. */
@@ -156,13 +196,14 @@ export class Stepper {
     const stack = this.#stack;
     const marks = this.#marks;
     const mark = this.#mark;
+    let visits = 0;
     let depth = 0;
     stack[depth++] = entry;
     while (depth > 0) {
       const pc = stack[--depth]!;
       if (marks[pc] === mark) continue;
       marks[pc] = mark;
-      this.visits++;
+      visits++;
       switch (op[pc]) {
         case Op.ALT:
           stack[depth++] = arg[pc]!;
@@ -183,6 +224,7 @@ export class Stepper {
           else this.#active[this.#activeCount++] = pc;
       }
     }
+    this.visits += visits;
   }
 
   #wait(pc: number): void {

@@ -9,7 +9,6 @@ import { ANY, normalize } from "./_charset.ts";
 
 const SURROGATES: CharSet = [0xd800, 0xdfff];
 const BLOCK = 0x10000;
-/** Planes 4 to 13 hold no assigned character but noncharacters; `rangesOf` covers them all. */
 const PLANES = 17;
 const MAX_CACHED_CLASSES = 64;
 
@@ -51,14 +50,20 @@ function propertyTest(name: string): RegExp | undefined {
 
 function rangesOf(test: RegExp, name: string): CharSet {
   const ranges: number[] = [];
-  for (let plane = 0; plane < PLANES; plane++) {
+  scan(test, 0, SURROGATES[0]!, ranges);
+  // A lone surrogate beside another would be read as one character, so they are not scanned.
+  if (["C", "Other", "Cs", "Surrogate"].includes(name)) ranges.push(...SURROGATES);
+  scan(test, SURROGATES[1]! + 1, BLOCK, ranges);
+  for (let plane = 1; plane < PLANES; plane++) {
     const start = plane * BLOCK;
-    if (plane > 0) scan(test, start, start + BLOCK, ranges);
+    const last = start + BLOCK - 1;
+    if (plane < 4 || plane === 14) scan(test, start, last + 1, ranges);
     else {
-      scan(test, 0, SURROGATES[0]!, ranges);
-      // A lone surrogate beside another would be read as one character, so they are not scanned.
-      if (["C", "Other", "Cs", "Surrogate"].includes(name)) ranges.push(...SURROGATES);
-      scan(test, SURROGATES[1]! + 1, BLOCK, ranges);
+      // Wholly unassigned or wholly for private use, but for two noncharacters at the end.
+      const sample: number[] = [];
+      scan(test, start, start + 1, sample);
+      if (sample.length > 0) ranges.push(start, last - 2);
+      scan(test, last - 1, last + 1, ranges);
     }
   }
   return normalize(ranges);

@@ -19,7 +19,7 @@ const MAX_BYTES = 4 * 1024 * 1024;
 /** Characters of patterns for one automaton: about as many instructions, unless counts multiply. */
 const GROUP_CHARACTERS = 2048;
 /** Patterns that can begin anywhere: the states of one automaton multiply with them. */
-const MAX_FLOATING = 12;
+const MAX_FLOATING = 64;
 
 /** Compiles patterns into a set; they keep their order. */
 export function compilePatternSet(patterns: readonly Pattern[]): PatternSet {

@@ -3,8 +3,8 @@
 import type { Regex } from "./_ast.ts";
 import { SyntaxProblem } from "./_ast.ts";
 import { parseRegex } from "./_parse.ts";
-import type { Slots } from "./_pike.ts";
-import { Pike } from "./_pike.ts";
+import type { Slots } from "./_leftmost.ts";
+import { Leftmost } from "./_leftmost.ts";
 import { compileCaptures } from "./_program.ts";
 import type { PatternProblem } from "./pattern.ts";
 
@@ -21,41 +21,40 @@ type Part = string | readonly number[];
 
 /**
  * Compiles an expression in RE2's dialect and its replacement. Unlike a pattern of a role, the
- * expression is never read as a glob. One search is linear in the text; replacing all matches may
- * take as many searches as there are matches, as in Go.
+ * expression is never read as a glob. Replacing is linear in the text (and in the replacement for
+ * each match), total, and cannot throw.
  */
 export function regexpReplace(source: string, replacement: string): ReplaceResult {
   let regex: Regex;
-  let pike: Pike;
+  let expression: Leftmost;
   try {
     regex = parseRegex(source);
-    pike = new Pike(compileCaptures(regex.node), regex.groups.length);
+    expression = new Leftmost(compileCaptures(regex.node), regex.groups.length);
   } catch (error) {
     if (!(error instanceof SyntaxProblem)) throw error;
     return { ok: false, message: error.message, offset: error.offset };
   }
   const parts = parseReplacement(replacement, regex.groups);
-  return { ok: true, replace: (text) => replaceAll(pike, parts, text) };
+  return { ok: true, replace: (text) => replaceAll(expression, parts, text) };
 }
 
-function replaceAll(pike: Pike, parts: readonly Part[], text: string): string | undefined {
-  let out: string | undefined;
+function replaceAll(
+  expression: Leftmost,
+  parts: readonly Part[],
+  text: string,
+): string | undefined {
+  const out: string[] = [];
   let copied = 0;
-  for (let from = 0; from <= text.length;) {
-    const slots = pike.search(text, from);
-    if (!slots) break;
+  let found = false;
+  for (const slots of expression.matches(text)) {
     const [start, end] = [slots[0]!, slots[1]!];
-    out = (out ?? "") + text.slice(copied, start);
+    found = true;
+    out.push(text.slice(copied, start));
     // An empty match right after another match does not count.
-    if (end > copied || start === 0) out += expand(parts, text, slots);
+    if (end > copied || start === 0) out.push(expand(parts, text, slots));
     copied = end;
-    from = end > from ? end : from + widthAt(text, from);
   }
-  return out === undefined ? undefined : out + text.slice(copied);
-}
-
-function widthAt(text: string, at: number): number {
-  return (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
+  return found ? out.join("") + text.slice(copied) : undefined;
 }
 
 function expand(parts: readonly Part[], text: string, slots: Slots): string {
