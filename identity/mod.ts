@@ -7,6 +7,7 @@ export type { AuditEvent, AuditSink, EventDraft } from "./audit/event.ts";
 export type { ClusterView, Standing } from "./authority/view.ts";
 export { systemClock } from "./clock.ts";
 export type { Clock } from "./clock.ts";
+export { formatDuration, parseDuration } from "./duration.ts";
 export { IdentityError } from "./error.ts";
 export type { IdentityErrorCode } from "./error.ts";
 export { checkIdentity, identityCluster, identityExpiry } from "./identity_check.ts";

@@ -1,0 +1,86 @@
+/** The loop that bot and outputs share: work, rest, work again, and retry what failed. */
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import type { Reload } from "./reload.ts";
+import { backoff, pauseAfterFailure } from "./schedule.ts";
+
+export interface LoopContext {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly reload: Reload;
+  readonly random: () => number;
+  readonly log: Log;
+}
+
+export interface Loop {
+  readonly name: string;
+  /** How often the work is tried before the loop rests. */
+  readonly tries: number;
+  readonly interval: number;
+  /** Does the work once; returns the milliseconds until it is due again. */
+  work(): Promise<number>;
+  /** Whether a failure ends the loop, and with it the bot. */
+  isFatal(error: unknown): boolean;
+}
+
+/** Timers hold 31 bits of milliseconds, and fire at once when given more. */
+const MAX_SLEEP_MS = 2 ** 31 - 1;
+
+/** Runs a loop until its signal is aborted, or until work fails in a way that ends it. */
+export async function runLoop(loop: Loop, context: LoopContext): Promise<void> {
+  const { signal, reload, random, log } = context;
+  let failures = 0;
+  while (!signal.aborted) {
+    const served = reload.requests;
+    reload.begun();
+    let pause: number;
+    try {
+      pause = await loop.work();
+      failures = 0;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (loop.isFatal(error)) throw error;
+      failures++;
+      const found = error instanceof Error ? error.message : String(error);
+      const last = failures >= loop.tries;
+      pause = last ? pauseAfterFailure(loop.interval) : backoff(failures, random);
+      const fields = { service: loop.name, found, failures, seconds: Math.round(pause / 1_000) };
+      if (last) log.error("renewal failed, waiting for the next round", fields);
+      else log.warn("renewal failed, trying again", fields);
+      if (last) failures = 0;
+    }
+    await restUnlessAsked(pause, served, context);
+  }
+}
+
+/** Waits for the time to pass, for a reload, or for the end, whichever comes first. */
+async function restUnlessAsked(ms: number, served: number, context: LoopContext): Promise<void> {
+  const { clock, signal, reload } = context;
+  // A request that came during the work has been heard by nobody yet.
+  if (reload.requests !== served || signal.aborted) return;
+  const woken = new AbortController();
+  const wake = () => woken.abort();
+  const stop = reload.subscribe(wake);
+  signal.addEventListener("abort", wake);
+  try {
+    await clock.sleep(Math.min(ms, MAX_SLEEP_MS), woken.signal);
+  } catch (error) {
+    if (!woken.signal.aborted) throw error;
+  } finally {
+    stop();
+    signal.removeEventListener("abort", wake);
+  }
+}
+
+/** The result of `work`, unless the signal is aborted first; then its reason is thrown. */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = () => reject(signal.reason);
+  signal.addEventListener("abort", abort);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}

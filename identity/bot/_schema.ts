@@ -1,0 +1,123 @@
+/** The shape of tbot's configuration, version 2. What relates several fields is in `parse_config.ts`. */
+import * as z from "zod";
+import { parseDuration } from "../duration.ts";
+import { isPin } from "../pin.ts";
+
+/** Shortest lifetime or interval: below it a bot would do nothing but renew. */
+const MIN_DURATION = 1_000;
+
+const duration = z.string({ error: "expected a duration such as 1h or 20m" })
+  .transform((text, context) => {
+    const ms = parseDuration(text);
+    if (ms !== undefined && ms >= MIN_DURATION) return ms;
+    context.issues.push({
+      code: "custom",
+      input: text,
+      message: ms === undefined
+        ? `"${text}" is no duration: write one such as 1h, 20m or 1h30m`
+        : `"${text}" is too short: at least 1s`,
+    });
+    return z.NEVER;
+  });
+
+const text = z.string().min(1, "expected some text");
+
+const account = z.string().regex(
+  /^[A-Za-z0-9_][A-Za-z0-9._-]*\$?$/,
+  "expected the name of a user or group",
+);
+
+const reader = z.union([
+  z.strictObject({ user: account }),
+  z.strictObject({ group: account }),
+], { error: "expected `user: name` or `group: name`" });
+
+/** A destination; which fields a type takes is told by `destinationProblem()`. */
+export const destination = z.strictObject({
+  type: z.enum(["directory", "memory"], {
+    error: (issue) =>
+      issue.input === undefined
+        ? "a destination needs a `type`: directory or memory"
+        : `destinations of type "${issue.input}" are not supported: use directory or memory`,
+  }),
+  path: text.optional(),
+  symlinks: z.enum(["try-secure", "secure", "insecure"]).optional(),
+  acls: z.enum(["try", "off", "required"]).optional(),
+  readers: z.array(reader).optional(),
+}).superRefine((value, context) => {
+  const { type, path, ...rest } = value;
+  if (type === "directory" && path === undefined) {
+    context.addIssue({ code: "custom", message: "a directory needs a `path`" });
+  }
+  if (type === "memory" && (path !== undefined || Object.keys(rest).length > 0)) {
+    context.addIssue({ code: "custom", message: "the memory takes nothing beside its type" });
+  }
+});
+
+const UNSUPPORTED = {
+  auth_server: "tbot reaches the authority through the cluster's port: use `proxy_server`",
+  join_uri: "join URIs are not supported: use `onboarding`",
+  diag_addr: "the diagnostics service is not supported",
+} as const;
+
+/** A key of the original's that is known here, so that it is refused with a reason. */
+function unsupported(key: keyof typeof UNSUPPORTED) {
+  return z.never({ error: UNSUPPORTED[key] }).optional();
+}
+
+const onboarding = z.strictObject({
+  token: text.optional(),
+  join_method: z.literal("token", {
+    error: (issue) => `the join method "${issue.input}" is not supported: use token`,
+  }).optional(),
+  ca_pins: z.array(z.string().refine(isPin, "expected sha256: and 64 hex digits")).optional(),
+  ca_path: text.optional(),
+}).refine(({ token, join_method }) => token === undefined || join_method !== undefined, {
+  error: "a `token` needs a `join_method` beside it: token",
+});
+
+export const rootSchema = z.strictObject({
+  version: z.literal("v2", {
+    error: (issue) =>
+      issue.input === undefined || issue.input === "v1"
+        ? "only version 2 is supported: write `version: v2`"
+        : `unrecognized config version "${issue.input}": write \`version: v2\``,
+  }),
+  debug: z.boolean().optional(),
+  proxy_server: text.optional(),
+  auth_server: unsupported("auth_server"),
+  join_uri: unsupported("join_uri"),
+  credential_ttl: duration.optional(),
+  certificate_ttl: duration.optional(),
+  renewal_interval: duration.optional(),
+  oneshot: z.boolean().optional(),
+  fips: z.literal(false, { error: "FIPS mode is not supported" }).optional(),
+  insecure: z.boolean().optional(),
+  diag_addr: unsupported("diag_addr"),
+  onboarding: onboarding.optional(),
+  storage: destination.optional(),
+  services: z.array(z.unknown()).optional(),
+  outputs: z.array(z.unknown()).optional(),
+});
+
+/** Names that the original keeps for its own services. */
+const RESERVED = ["ca-rotation", "crl-cache", "heartbeat", "identity", "spiffe-trust-bundle-cache"];
+
+export const identitySchema = z.strictObject({
+  type: z.literal("identity"),
+  name: z.string().regex(/^[A-Za-z0-9_+-]+$/, "a name has letters, digits, and - _ +")
+    .refine((name) => !RESERVED.includes(name), "this name is reserved").optional(),
+  destination,
+  cluster: text.optional(),
+  ssh_config: z.literal("off", {
+    error: "tbot serves no SSH and writes no ssh_config: leave it out or set `ssh_config: off`",
+  }).optional(),
+  allow_reissue: z.boolean().optional(),
+  roles: z.array(text).min(1).optional(),
+  credential_ttl: duration.optional(),
+  renewal_interval: duration.optional(),
+});
+
+export type RawConfig = z.infer<typeof rootSchema>;
+export type RawIdentity = z.infer<typeof identitySchema>;
+export type RawDestination = z.infer<typeof destination>;

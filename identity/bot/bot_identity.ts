@@ -1,0 +1,170 @@
+import { readFile } from "node:fs/promises";
+import { rootCertificates } from "node:tls";
+import type { AuthorityClient, ConnectOptions, Trust } from "../authority/client.ts";
+import type { Clock } from "../clock.ts";
+import type { Destination } from "../destination/destination.ts";
+import { IdentityError } from "../error.ts";
+import { identityExpiry } from "../identity_check.ts";
+import type { IdentityFile } from "../identity_file.ts";
+import type { Log } from "../log.ts";
+import type { BotConfig } from "./config.ts";
+import {
+  assembleIdentity,
+  joinedWith,
+  loadIdentity,
+  nextKey,
+  saveIdentity,
+} from "./stored_identity.ts";
+import { readToken } from "./token.ts";
+import { unlessAborted } from "./_loop.ts";
+
+export type Connect = (options: ConnectOptions) => AuthorityClient;
+
+export interface BotIdentityOptions {
+  readonly config: BotConfig;
+  readonly storage: Destination;
+  readonly connect: Connect;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/** The bot's own identity: won once by joining, and kept by renewing it. */
+export interface BotIdentity {
+  /** Whether there is an identity that has not run out. */
+  isValid(): boolean;
+  /** Joins or renews, as what is stored asks for; returns the end of the new certificate. */
+  renew(): Promise<Date>;
+  /** Calls the authority as the bot. No renewal happens meanwhile: it would outdate the caller. */
+  call<T>(use: (client: AuthorityClient) => Promise<T>): Promise<T>;
+}
+
+/** Opens the identity that the storage holds, if any; nothing is sent yet. */
+export async function openBotIdentity(options: BotIdentityOptions): Promise<BotIdentity> {
+  const { config, storage, connect, clock, log, signal } = options;
+  const oneAtATime = queue();
+  let identity = await loadIdentity(storage, log);
+  if (identity && await tokenHasChanged(options)) {
+    log.info("the join token has changed, joining anew");
+    identity = undefined;
+  }
+  const isValid = () => identity !== undefined && clock.now() < identityExpiry(identity);
+  const ttl = Math.floor(config.credentialTtl / 1_000);
+
+  async function joinAnew(): Promise<IdentityFile> {
+    const token = await tokenOrExplain(config, identity);
+    const client = connect({ proxy: config.proxyServer, trust: await joinTrust(config) });
+    const key = await nextKey(storage);
+    const request = { method: "token", token, publicKey: key.publicKey, ttl } as const;
+    const joined = assembleIdentity(
+      key.privateKey,
+      await unlessAborted(client.join(request), signal),
+    );
+    await saveIdentity(storage, joined, token);
+    log.info("joined", { proxy: config.proxyServer });
+    return joined;
+  }
+
+  async function renewCurrent(current: IdentityFile): Promise<IdentityFile> {
+    const key = await nextKey(storage);
+    const client = connect(asBot(config, current));
+    const issued = await unlessAborted(client.renew({ publicKey: key.publicKey, ttl }), signal);
+    const renewed = assembleIdentity(key.privateKey, issued);
+    await saveIdentity(storage, renewed);
+    return renewed;
+  }
+
+  return {
+    isValid,
+    renew: () =>
+      oneAtATime(async () => {
+        identity = identity && isValid() ? await renewCurrent(identity) : await joinAnew();
+        const expiry = identityExpiry(identity);
+        log.info("the bot's identity is fresh", { until: expiry.toISOString() });
+        return expiry;
+      }),
+    call: (use) =>
+      oneAtATime(() => {
+        if (identity && isValid()) {
+          return unlessAborted(use(connect(asBot(config, identity))), signal);
+        }
+        throw new IdentityError("CERTIFICATE_EXPIRED", "Cannot act as the bot: no valid identity", {
+          hint: "See above in the log why the bot's own identity was not renewed",
+        });
+      }),
+  };
+}
+
+function asBot(config: BotConfig, { tlsCertificate, key, tlsCas }: IdentityFile): ConnectOptions {
+  return {
+    proxy: config.proxyServer,
+    trust: { kind: "cas", hostCas: tlsCas },
+    credentials: { certificate: tlsCertificate, key },
+  };
+}
+
+async function joinTrust({ trust }: BotConfig): Promise<Trust> {
+  switch (trust.kind) {
+    case "system":
+      return { kind: "cas", hostCas: rootCertificates };
+    case "file":
+      return { kind: "cas", hostCas: [await readCaFile(trust.path)] };
+    default:
+      return trust;
+  }
+}
+
+async function readCaFile(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? "unknown error";
+    throw new IdentityError("CONFIG_INVALID", `Cannot read the CA certificate ${path}: ${code}`, {
+      hint: "Correct `ca_path`, or use `ca_pins`",
+      cause,
+    });
+  }
+}
+
+/** A token that cannot be read any more is no reason to give up an identity won with it. */
+async function tokenHasChanged({ config, storage, log }: BotIdentityOptions): Promise<boolean> {
+  if (!config.onboarding) return false;
+  try {
+    return !(await joinedWith(storage, await readToken(config.onboarding.token)));
+  } catch (error) {
+    if (!(error instanceof IdentityError)) throw error;
+    log.warn("the join token cannot be read, using the stored identity", { found: error.message });
+    return false;
+  }
+}
+
+async function tokenOrExplain(
+  { onboarding }: BotConfig,
+  identity: IdentityFile | undefined,
+): Promise<string> {
+  if (onboarding) return await readToken(onboarding.token);
+  const hint = "Create a token with `tctl bots add` or `tctl tokens add` and start tbot with it";
+  if (identity) {
+    const expiry = identityExpiry(identity).toISOString();
+    throw new IdentityError(
+      "CERTIFICATE_EXPIRED",
+      `Cannot renew: the stored identity expired at ${expiry}, and no join token is configured`,
+      { hint },
+    );
+  }
+  throw new IdentityError(
+    "CONFIG_INVALID",
+    "Cannot join: no existing identity found on disk or join token configured",
+    { hint },
+  );
+}
+
+/** Runs what it is given one after the other. */
+function queue(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const next = last.then(work, work);
+    last = next.catch(() => {});
+    return next;
+  };
+}

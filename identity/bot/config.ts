@@ -1,0 +1,50 @@
+/** What tbot is told to do, with every default filled in and every lifetime in milliseconds. */
+import type { DestinationSpec } from "../destination/destination.ts";
+
+export interface BotConfig {
+  /** `host:port` of the cluster. */
+  readonly proxyServer: string;
+  readonly trust: BotTrust;
+  /** How to join; absent when the stored identity must do. */
+  readonly onboarding: Onboarding | undefined;
+  readonly storage: DestinationSpec;
+  /** How long the bot's own certificate lasts. */
+  readonly credentialTtl: number;
+  readonly renewalInterval: number;
+  readonly oneshot: boolean;
+  readonly debug: boolean;
+  readonly services: readonly IdentityService[];
+}
+
+/** How the first connection knows the authority; later ones go by the stored CAs. */
+export type BotTrust =
+  | { readonly kind: "pins"; readonly pins: readonly string[] }
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "system" }
+  | { readonly kind: "insecure" };
+
+export interface Onboarding {
+  readonly joinMethod: "token";
+  /** The token itself, or the absolute path of a file that holds it. */
+  readonly token: string;
+}
+
+/** One `identity` service: an identity file and its companions in one destination. */
+export interface IdentityService {
+  readonly name: string;
+  readonly destination: DestinationSpec;
+  /** The cluster that the identity must be for; any when absent. */
+  readonly cluster: string | undefined;
+  readonly allowReissue: boolean;
+  /** A subset of the bot's roles; all when absent. */
+  readonly roles: readonly string[] | undefined;
+  readonly credentialTtl: number;
+  readonly renewalInterval: number;
+}
+
+export const DEFAULT_CREDENTIAL_TTL = 3_600_000;
+export const DEFAULT_RENEWAL_INTERVAL = 20 * 60_000;
+export const DEFAULT_STORAGE = "/var/lib/teleport/bot";
+
+/** Longer certificates of a bot are not issued. */
+export const MAX_CREDENTIAL_TTL = 24 * 3_600_000;

@@ -1,0 +1,73 @@
+import type { IssuedCertificates } from "../authority/api.ts";
+import type { Destination } from "../destination/destination.ts";
+import { IdentityError } from "../error.ts";
+import { identityExpiry } from "../identity_check.ts";
+import { formatIdentityFile } from "../identity_file.ts";
+import { generateKeyPair, normalizePublicKey, publicKeyOf } from "../keys.ts";
+import type { KeyPair } from "../keys.ts";
+import { sshPublicKey } from "../ssh/keys.ts";
+import type { BotIdentity } from "./bot_identity.ts";
+import type { IdentityService } from "./config.ts";
+import { assembleIdentity } from "./stored_identity.ts";
+
+/** Issues the certificates of one output and writes its files; returns when they run out. */
+export async function renewOutput(
+  service: IdentityService,
+  destination: Destination,
+  bot: BotIdentity,
+): Promise<Date> {
+  // Before anything is issued that could then not be kept.
+  await destination.prepare();
+  const key = await keptKey(destination);
+  const issued = await bot.call((client) =>
+    client.issueIdentity({
+      publicKey: key.publicKey,
+      ttl: Math.floor(service.credentialTtl / 1_000),
+      reissue: service.allowReissue,
+      ...(service.roles ? { roles: service.roles } : {}),
+    })
+  );
+  const { cluster } = issued.trust;
+  if (service.cluster !== undefined && service.cluster !== cluster) {
+    throw new IdentityError(
+      "CONFIG_INVALID",
+      `Cannot write an identity for the cluster "${service.cluster}": this is "${cluster}"`,
+      { hint: "Correct `cluster` of the service, or leave it out" },
+    );
+  }
+  for (const [file, content] of outputFiles(key, issued)) await destination.write(file, content);
+  return identityExpiry({ tlsCertificate: issued.tls });
+}
+
+/**
+ * The files of an identity output in the order of writing. `identity` is last: whoever waits for
+ * it finds the others there. All are for one key, so that any mixture of old and new is valid.
+ */
+export function outputFiles(key: KeyPair, issued: IssuedCertificates): [string, string][] {
+  const identity = assembleIdentity(key.privateKey, issued);
+  return [
+    ["key", key.privateKey],
+    ["key.pub", `${sshPublicKey(key.publicKey)}\n`],
+    ["teleport-host-ca.crt", lines(issued.trust.hostCas)],
+    ["teleport-user-ca.crt", lines(issued.trust.userCas)],
+    ["known_hosts", lines(identity.sshCas)],
+    ["key-cert.pub", lines([identity.sshCertificate])],
+    ["tlscert", lines([identity.tlsCertificate])],
+    ["identity", formatIdentityFile(identity)],
+  ];
+}
+
+function lines(parts: readonly string[]): string {
+  return parts.map((part) => `${part.trimEnd()}\n`).join("");
+}
+
+/** The key that the output has had all along, or a new one when there is none that will do. */
+async function keptKey(destination: Destination): Promise<KeyPair> {
+  const privateKey = await destination.read("key");
+  if (privateKey === undefined) return generateKeyPair();
+  try {
+    return { privateKey, publicKey: normalizePublicKey(publicKeyOf(privateKey)) };
+  } catch {
+    return generateKeyPair();
+  }
+}

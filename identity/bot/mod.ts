@@ -1,0 +1,17 @@
+/** tbot's engine: its configuration, and the loops that join, renew and write. */
+export type { Connect } from "./bot_identity.ts";
+export type { BotConfig, BotTrust, IdentityService, Onboarding } from "./config.ts";
+export {
+  DEFAULT_CREDENTIAL_TTL,
+  DEFAULT_RENEWAL_INTERVAL,
+  DEFAULT_STORAGE,
+  MAX_CREDENTIAL_TTL,
+} from "./config.ts";
+export { parseBotConfig } from "./parse_config.ts";
+export type { ConfigOverrides, ParsedConfig } from "./parse_config.ts";
+export { createReload } from "./reload.ts";
+export type { Reload } from "./reload.ts";
+export { runBot } from "./run_bot.ts";
+export type { RunBotOptions } from "./run_bot.ts";
+export { renewAt } from "./schedule.ts";
+export type { Validity } from "./schedule.ts";

@@ -1,0 +1,263 @@
+import { resolve } from "node:path";
+import { isScalar, LineCounter, parseDocument } from "yaml";
+import type { Document } from "yaml";
+import { formatProblem } from "../../policy/mod.ts";
+import type { Problem } from "../../policy/mod.ts";
+import type { DestinationSpec } from "../destination/destination.ts";
+import { directorySpec } from "../destination/uri.ts";
+import { IdentityError } from "../error.ts";
+import { placeOf, schemaProblems } from "./_problems.ts";
+import type { Path, Source } from "./_problems.ts";
+import { identitySchema, rootSchema } from "./_schema.ts";
+import type { RawConfig, RawDestination, RawIdentity } from "./_schema.ts";
+import {
+  DEFAULT_CREDENTIAL_TTL,
+  DEFAULT_RENEWAL_INTERVAL,
+  DEFAULT_STORAGE,
+  MAX_CREDENTIAL_TTL,
+} from "./config.ts";
+import type { BotConfig, BotTrust, IdentityService } from "./config.ts";
+
+export interface ParsedConfig {
+  readonly config: BotConfig;
+  /** What is allowed and seldom meant. */
+  readonly warnings: readonly string[];
+}
+
+/** What the command line and the environment set in place of the file. */
+export interface ConfigOverrides {
+  readonly proxyServer?: string;
+  readonly token?: string;
+  readonly oneshot?: boolean;
+  readonly debug?: boolean;
+}
+
+/** Far beyond any configuration. */
+const MAX_CONFIG_CHARS = 1_000_000;
+
+/**
+ * Parses `tbot.yaml`, version 2; `file` is its name in messages. Throws `CONFIG_INVALID` with every
+ * problem and its place.
+ */
+export function parseBotConfig(
+  text: string,
+  file: string,
+  overrides: ConfigOverrides = {},
+): ParsedConfig {
+  if (text.length > MAX_CONFIG_CHARS) throw invalid(file, [], "it is too large");
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const source: Source = { file, document, lines };
+  if (document.errors.length > 0) {
+    throw invalid(
+      file,
+      document.errors.map(({ pos, message }) => {
+        const { line, col } = lines.linePos(pos[0]);
+        return { at: { file, line, column: col }, message };
+      }),
+    );
+  }
+  keepTokenText(document);
+  const root = rootSchema.safeParse(plain(document, file) ?? {});
+  if (!root.success) throw invalid(file, schemaProblems(source, rootSchema, root.error));
+  return assemble(root.data, source, overrides);
+}
+
+/** Aliases may unfold to more than memory holds; a configuration has use for few. */
+const MAX_ALIASES = 100;
+
+function plain(document: Document, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: MAX_ALIASES });
+  } catch (cause) {
+    const at = { file, line: 1, column: 1 };
+    throw invalid(file, [{ at, message: cause instanceof Error ? cause.message : String(cause) }]);
+  }
+}
+
+/** A token of digits alone is text as well, and must not lose any of them. */
+function keepTokenText(document: Document): void {
+  const node = document.getIn(["onboarding", "token"], true);
+  if (isScalar(node) && typeof node.value === "number" && node.source !== undefined) {
+    node.value = node.source;
+  }
+}
+
+function assemble(raw: RawConfig, source: Source, overrides: ConfigOverrides): ParsedConfig {
+  const problems: Problem[] = [];
+  const report = (path: Path, message: string, hint?: string) =>
+    problems.push({ at: placeOf(source, path), message, ...(hint ? { hint } : {}) });
+
+  const proxyServer = overrides.proxyServer ?? raw.proxy_server;
+  const token = overrides.token ?? raw.onboarding?.token;
+  if (proxyServer === undefined) {
+    report([], "`proxy_server` is missing", "write the cluster's host:port");
+  }
+  if (raw.credential_ttl !== undefined && raw.certificate_ttl !== undefined) {
+    report(["certificate_ttl"], "`certificate_ttl` is the old name of `credential_ttl`: keep one");
+  }
+  if (raw.services !== undefined && raw.outputs !== undefined) {
+    report(["outputs"], "`outputs` is the old name of `services`: keep one");
+  }
+  const defaults: Defaults = {
+    credentialTtl: raw.credential_ttl ?? raw.certificate_ttl ?? DEFAULT_CREDENTIAL_TTL,
+    renewalInterval: raw.renewal_interval ?? DEFAULT_RENEWAL_INTERVAL,
+    oneshot: overrides.oneshot ?? raw.oneshot ?? false,
+  };
+  const key = raw.outputs === undefined ? "services" : "outputs";
+  const storage = raw.storage ? destinationSpec(raw.storage) : directorySpec(DEFAULT_STORAGE);
+  const services = (raw[key] ?? []).flatMap((value, index) => {
+    const path = [key, index];
+    const service = parseService(value, path, source, problems);
+    if (!service) return [];
+    const assembled = assembleService(
+      service,
+      index,
+      defaults,
+      (at, message, hint) => report([...path, ...at], message, hint),
+    );
+    return [{ path, service: assembled }];
+  });
+  checkApart(services, storage, report);
+  const trust = trustOf(raw, (path, message) => report(path, message));
+  if (problems.length > 0) throw invalid(source.file, problems);
+  return {
+    config: {
+      proxyServer: proxyServer ?? "",
+      trust,
+      onboarding: token === undefined ? undefined : { joinMethod: "token", token },
+      storage,
+      ...defaults,
+      debug: overrides.debug ?? raw.debug ?? false,
+      services: services.map(({ service }) => service),
+    },
+    warnings: lifetimeProblems(defaults).map((found) => `${source.file}: ${found}`),
+  };
+}
+
+interface Defaults {
+  readonly credentialTtl: number;
+  readonly renewalInterval: number;
+  readonly oneshot: boolean;
+}
+
+type Report = (path: Path, message: string, hint?: string) => void;
+
+function parseService(
+  value: unknown,
+  path: Path,
+  source: Source,
+  problems: Problem[],
+): RawIdentity | undefined {
+  const type = typeof value === "object" && value !== null && "type" in value ? value.type : value;
+  if (typeof type === "string" && type !== "identity") {
+    problems.push({
+      at: placeOf(source, [...path, "type"]),
+      message: `services of type "${type}" are not supported: only identity`,
+    });
+    return undefined;
+  }
+  const parsed = identitySchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  problems.push(...schemaProblems(source, identitySchema, parsed.error, path));
+  return undefined;
+}
+
+function assembleService(
+  raw: RawIdentity,
+  index: number,
+  defaults: Defaults,
+  report: Report,
+): IdentityService {
+  if ((raw.credential_ttl === undefined) !== (raw.renewal_interval === undefined)) {
+    const [set, missing] = raw.credential_ttl === undefined
+      ? ["renewal_interval", "credential_ttl"]
+      : ["credential_ttl", "renewal_interval"];
+    report([set], `\`${set}\` needs \`${missing}\` beside it: set both or neither`);
+  }
+  const credentialTtl = raw.credential_ttl ?? defaults.credentialTtl;
+  const renewalInterval = raw.renewal_interval ?? defaults.renewalInterval;
+  if (raw.credential_ttl !== undefined && raw.renewal_interval !== undefined) {
+    const own = { credentialTtl, renewalInterval, oneshot: defaults.oneshot };
+    for (const found of lifetimeProblems(own)) report(["credential_ttl"], found);
+  }
+  return {
+    name: raw.name ?? `identity-${index + 1}`,
+    destination: destinationSpec(raw.destination),
+    cluster: raw.cluster,
+    allowReissue: raw.allow_reissue ?? false,
+    roles: raw.roles,
+    credentialTtl,
+    renewalInterval,
+  };
+}
+
+/** What the lifetimes of one certificate have against each other. */
+export function lifetimeProblems({ credentialTtl, renewalInterval, oneshot }: Defaults): string[] {
+  const found: string[] = [];
+  if (credentialTtl > MAX_CREDENTIAL_TTL) {
+    found.push("`credential_ttl` is above 24h, which is the longest that is issued");
+  }
+  if (!oneshot && credentialTtl <= renewalInterval) {
+    found.push("`credential_ttl` is not above `renewal_interval`: certificates would run out");
+  }
+  return found;
+}
+
+function checkApart(
+  services: readonly { path: Path; service: IdentityService }[],
+  storage: DestinationSpec,
+  report: Report,
+): void {
+  const names = new Set<string>();
+  const taken = new Set(storage.type === "directory" ? [resolve(storage.path)] : []);
+  for (const { path, service } of services) {
+    if (names.has(service.name)) report([...path, "name"], `"${service.name}" is used twice`);
+    names.add(service.name);
+    if (service.destination.type !== "directory") continue;
+    const directory = resolve(service.destination.path);
+    // Each output has a key of its own; two in one directory would overwrite each other's.
+    if (taken.has(directory)) {
+      report([...path, "destination", "path"], `the directory ${directory} is used twice`);
+    }
+    taken.add(directory);
+  }
+}
+
+function trustOf(raw: RawConfig, report: Report): BotTrust {
+  const pins = raw.onboarding?.ca_pins ?? [];
+  const path = raw.onboarding?.ca_path;
+  const ways = [raw.insecure === true, pins.length > 0, path !== undefined];
+  if (ways.filter(Boolean).length > 1) {
+    report(
+      raw.insecure ? ["insecure"] : ["onboarding", "ca_path"],
+      "`insecure`, `ca_pins` and `ca_path` exclude each other: keep one",
+    );
+  }
+  if (raw.insecure) return { kind: "insecure" };
+  if (pins.length > 0) return { kind: "pins", pins };
+  return path === undefined ? { kind: "system" } : { kind: "file", path };
+}
+
+function destinationSpec(raw: RawDestination): DestinationSpec {
+  if (raw.type === "memory") return { type: "memory" };
+  const defaults = directorySpec(raw.path ?? "");
+  if (defaults.type === "memory") return defaults;
+  return {
+    ...defaults,
+    symlinks: raw.symlinks ?? defaults.symlinks,
+    acls: raw.acls ?? defaults.acls,
+    readers: raw.readers ?? [],
+  };
+}
+
+function invalid(file: string, problems: readonly Problem[], found?: string): IdentityError {
+  const list = problems.map((problem) => `\n  ${formatProblem(problem)}`).join("");
+  return new IdentityError(
+    "CONFIG_INVALID",
+    `Cannot use the configuration ${file}: ${
+      found ?? (problems.length === 1 ? "one problem" : `${problems.length} problems`)
+    }${list}`,
+    { hint: "Correct the file and start tbot again" },
+  );
+}
