@@ -5,14 +5,16 @@
  */
 export class KeySet {
   readonly #bytes: Uint8Array;
+  readonly #seed: number;
   /** Start, end and fingerprint of each key of every open object, innermost last. */
   readonly #spans: number[] = [];
   #count = 0;
   readonly #bases: number[] = [];
   readonly #tables: (Table | undefined)[] = [];
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, seed: number = SEED) {
     this.#bytes = bytes;
+    this.#seed = seed;
   }
 
   /** An object begins. */
@@ -86,7 +88,7 @@ export class KeySet {
   #hash(index: number): number {
     const b = this.#bytes;
     const end = this.#spans[index * 3 + 1]!;
-    let hash = SEED;
+    let hash = this.#seed;
     for (let i = this.#spans[index * 3]!; i < end; i++) {
       hash = Math.imul(hash ^ b[i]!, 0x9e3779b1);
       hash ^= hash >>> 15;
@@ -114,4 +116,5 @@ interface Table {
 
 const PAIRWISE = 16;
 const PROBES_PER_KEY = 16;
+/** Unknown outside, so that nobody can choose keys that collide. */
 const SEED = crypto.getRandomValues(new Int32Array(1))[0]!;

@@ -263,6 +263,7 @@ test("an oversized line is refused under its id where the id can be known", () =
     [`{"method":"x","params":{"a":"${filler}\\"id\\":8}"}}`, undefined],
     [`{"jsonrpc":"2.0","id":"${filler}","method":"x"}`, undefined],
     [`{"jsonrpc":"2.0","params":"${filler}","id":9.5}`, undefined],
+    [`{"jsonrpc":"2.0","params":"${filler}","id":{"a":1}}`, undefined],
     ["x".repeat(9000), undefined],
   ];
   for (const [line, id] of cases) {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { compact } from "../../relay/wire/compact.ts";
+import { KeySet } from "../../relay/wire/_keys.ts";
 import { peekMessage } from "../../relay/wire/peek.ts";
 import { scanMessage } from "../../relay/wire/scanner.ts";
 import { test } from "../support/harness.ts";
@@ -184,6 +185,7 @@ test("a key that an object has twice is found, however it is written and however
   const keys = fc.uniqueArray(fc.string({ unit: "grapheme", maxLength: 6 }), {
     minLength: 1,
     maxLength: 120,
+    size: "max",
   });
   fc.assert(
     fc.property(keys, fc.nat(), fc.nat(), fc.boolean(), (names, which, where, escaped) => {
@@ -198,6 +200,32 @@ test("a key that an object has twice is found, however it is written and however
     }),
     { numRuns: 400 },
   );
+});
+
+test("keys that are made to collide cost no more than others", () => {
+  const seed = 1;
+  const hash = (key: string) => {
+    let h = seed;
+    for (const byte of utf8.encode(key)) {
+      h = Math.imul(h ^ byte, 0x9e3779b1);
+      h ^= h >>> 15;
+    }
+    return h;
+  };
+  const colliding: string[] = [];
+  for (let i = 0; colliding.length < 300; i++) {
+    if ((hash(`k${i}`) & 4095) === 0) colliding.push(`k${i}`);
+  }
+  const taken = (keys: readonly string[]) => {
+    const bytes = utf8.encode(keys.join(""));
+    const set = new KeySet(bytes, seed);
+    set.open();
+    let at = 0;
+    return keys.findIndex((key) => !set.add(at, at += key.length));
+  };
+  // An object that nobody writes by accident is refused instead of searched through.
+  assert.ok(taken(colliding) > 16);
+  assert.equal(taken(Array.from({ length: 20_000 }, (_, i) => `k${i}`)), -1);
 });
 
 test("the same key in two objects is no duplicate", () => {
