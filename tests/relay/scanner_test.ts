@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { compact } from "../../relay/wire/compact.ts";
 import { KeySet } from "../../relay/wire/_keys.ts";
+import { JsonView } from "../../relay/wire/json.ts";
 import { peekMessage } from "../../relay/wire/peek.ts";
 import { scanMessage } from "../../relay/wire/scanner.ts";
 import { test } from "../support/harness.ts";
@@ -288,6 +289,38 @@ test("what a message needs to be judged is at hand, decoded", () => {
   assert.equal(inner.has("other"), false);
   assert.equal(inner.get("_meta")?.member("a")?.elements()[1]?.member("b")?.string(), "c");
   assert.deepEqual(params?.members().map(([key]) => key), ["name", "uri", "_meta", "other"]);
+});
+
+test("a view of compact JSON reads what JSON.parse reads", () => {
+  const read = (view: JsonView): unknown => {
+    if (view.type === "array") return view.elements().map(read);
+    if (view.type !== "object") return view.string() ?? JSON.parse(view.text());
+    const members = view.members();
+    for (const [key, value] of members) {
+      assert.equal(view.member(key)?.start, value.start);
+    }
+    // As JSON.parse does: own members, whatever they are called.
+    return JSON.parse(
+      `{${members.map(([key]) => `${JSON.stringify(key)}:0`).join(",")}}`,
+      (key, at) => at === 0 ? read(view.member(key)!) : at,
+    );
+  };
+  const hard = fc.string({
+    unit: fc.constantFrom('"', "\\", "a", "é", "}", ","),
+    maxLength: 80,
+    size: "max",
+  });
+  const json = fc.oneof(
+    jsonText.map(({ tight }) => tight),
+    fc.dictionary(hard, fc.array(hard)).map((value) => JSON.stringify(value)),
+  );
+  fc.assert(
+    fc.property(json, (tight) => {
+      const bytes = utf8.encode(tight);
+      assert.deepEqual(read(new JsonView(bytes, 0, bytes.length)), JSON.parse(tight));
+    }),
+    { numRuns: 500 },
+  );
 });
 
 test("peekMessage() finds id and method as the scanner does", () => {
