@@ -28,6 +28,8 @@ export interface ParsedConfig {
 export interface ConfigOverrides {
   readonly proxyServer?: string;
   readonly token?: string;
+  readonly caPins?: readonly string[];
+  readonly insecure?: boolean;
   readonly oneshot?: boolean;
   readonly debug?: boolean;
 }
@@ -119,7 +121,7 @@ function assemble(raw: RawConfig, source: Source, overrides: ConfigOverrides): P
     return [{ path, service: assembled }];
   });
   checkApart(services, storage, report);
-  const trust = trustOf(raw, (path, message) => report(path, message));
+  const trust = trustOf(raw, overrides, (path, message) => report(path, message));
   if (problems.length > 0) throw invalid(source.file, problems);
   return {
     config: {
@@ -224,17 +226,18 @@ function checkApart(
   }
 }
 
-function trustOf(raw: RawConfig, report: Report): BotTrust {
-  const pins = raw.onboarding?.ca_pins ?? [];
+function trustOf(raw: RawConfig, overrides: ConfigOverrides, report: Report): BotTrust {
+  const pins = overrides.caPins ?? raw.onboarding?.ca_pins ?? [];
   const path = raw.onboarding?.ca_path;
-  const ways = [raw.insecure === true, pins.length > 0, path !== undefined];
+  const insecure = overrides.insecure ?? raw.insecure ?? false;
+  const ways = [insecure, pins.length > 0, path !== undefined];
   if (ways.filter(Boolean).length > 1) {
     report(
-      raw.insecure ? ["insecure"] : ["onboarding", "ca_path"],
+      insecure ? ["insecure"] : ["onboarding", "ca_path"],
       "`insecure`, `ca_pins` and `ca_path` exclude each other: keep one",
     );
   }
-  if (raw.insecure) return { kind: "insecure" };
+  if (insecure) return { kind: "insecure" };
   if (pins.length > 0) return { kind: "pins", pins };
   return path === undefined ? { kind: "system" } : { kind: "file", path };
 }

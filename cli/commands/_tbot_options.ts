@@ -1,0 +1,101 @@
+/** The options of tbot's commands, under the names that the original gives them. */
+import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { isPin, parseDuration } from "../../identity/mod.ts";
+import type { LogFormat, TbotHost } from "./_tbot_host.ts";
+
+// Type aliases, since the library asks for types that an index signature fits.
+export type GlobalOptions = {
+  config?: string;
+  debug?: true;
+  logFormat: LogFormat;
+  insecure?: true;
+};
+
+export type JoinOptions = {
+  proxyServer?: string;
+  token?: string;
+  joinMethod?: "token";
+  caPin?: string[];
+  oneshot?: true;
+};
+
+export type IdentityOptions = JoinOptions & {
+  destination: string;
+  storage?: string;
+  name?: string;
+  cluster?: string;
+  allowReissue?: true;
+  credentialTtl?: string;
+  certificateTtl?: string;
+  renewalInterval?: string;
+  readerUser?: string[];
+  readerGroup?: string[];
+};
+
+export type TbotRoot = Command<[], GlobalOptions>;
+
+/** tbot itself, with the options that stand before and after every command. */
+export function tbotRoot({ stdout, stderr }: TbotHost): TbotRoot {
+  return new Command("tbot")
+    // Commands made from this one inherit both: nothing ends the process or writes past the host.
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void stdout.write(text),
+      writeErr: (text) => void stderr.write(text),
+    })
+    .description("Joins a machine to the cluster, and keeps its short-lived identity fresh")
+    .option("-c, --config <path>", "path to a configuration file")
+    .option("-d, --debug", "log in detail")
+    .addOption(
+      new Option("--log-format <format>", "format of the log").choices(["text", "json"] as const)
+        .default("text" as const),
+    )
+    .option("--insecure", "do not verify the authority when joining; for experiments only");
+}
+
+/** The options that say where and how to join. */
+export function withJoinOptions(command: Command): Command<[], JoinOptions> {
+  return command
+    .option("--proxy-server <host:port>", "public address of the cluster")
+    .option("--token <token>", "join token, or the absolute path of a file with it")
+    .addOption(
+      new Option("--join-method <method>", "how to join").choices(["token"] as const),
+    )
+    .option("--ca-pin <sha256:hex>", "pin of the cluster's CA; may be repeated", collectPins)
+    .option("--oneshot", "write the outputs once, then end");
+}
+
+/** The options of an identity output that is described on the command line. */
+export function withIdentityOptions(command: Command): Command<[], IdentityOptions> {
+  return withJoinOptions(command)
+    .requiredOption("--destination <uri>", "where to write: a path, file:///path or memory://")
+    .option("--storage <uri>", "where tbot keeps its own identity")
+    .option("--name <name>", "name of the output in logs")
+    .option("--cluster <name>", "cluster that the identity must be for")
+    .option("--allow-reissue", "let sessions be derived from the identity, as tsh needs")
+    .option("--credential-ttl <duration>", "how long certificates last (1h)", duration)
+    .option("--certificate-ttl <duration>", "old name of --credential-ttl", duration)
+    .option("--renewal-interval <duration>", "how often certificates are renewed (20m)", duration)
+    .option("--reader-user <user>", "local user who may read the output; may be repeated", collect)
+    .option(
+      "--reader-group <group>",
+      "local group that may read the output; may be repeated",
+      collect,
+    );
+}
+
+function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
+
+function collectPins(value: string, before: string[] | undefined): string[] {
+  // Several pins may be given at once, with commas between them.
+  const pins = value.split(",").map((pin) => pin.trim());
+  if (!pins.every(isPin)) throw new InvalidArgumentError("Expected sha256: and 64 hex digits.");
+  return [...(before ?? []), ...pins];
+}
+
+function duration(value: string): string {
+  if (parseDuration(value) !== undefined) return value;
+  throw new InvalidArgumentError("Expected a duration such as 1h, 20m or 1h30m.");
+}

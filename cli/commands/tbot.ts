@@ -1,0 +1,20 @@
+import type { TbotHost } from "./_tbot_host.ts";
+import { tbotRoot } from "./_tbot_options.ts";
+import type { TbotRoot } from "./_tbot_options.ts";
+import { addConfigure } from "./tbot_configure.ts";
+import { addStart } from "./tbot_start.ts";
+
+export type { LogFormat, TbotHost } from "./_tbot_host.ts";
+
+/**
+ * The commands of tbot. They throw: `IdentityError`, or commander's own error once it has told the
+ * user on stderr. Whoever runs them turns either into an exit code.
+ */
+export function tbot(host: TbotHost): TbotRoot {
+  const root = tbotRoot(host);
+  addStart(root, host);
+  addConfigure(root, host);
+  root.command("version").description("Print the version")
+    .action(() => void host.stdout.write(`Postern v${host.version}\n`));
+  return root;
+}

@@ -1,0 +1,254 @@
+import assert from "node:assert/strict";
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { tbot } from "../../cli/commands/tbot.ts";
+import type { TbotHost } from "../../cli/commands/tbot.ts";
+import { parseBotConfig } from "../../identity/bot/mod.ts";
+import { caPin, parseIdentityFile } from "../../identity/mod.ts";
+import { readCertificate } from "../../identity/x509/mod.ts";
+import { FakeAuthority } from "../support/fake_authority.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { test } from "../support/harness.ts";
+import type { TestContext } from "../support/harness.ts";
+
+test("`tbot start identity` with the guide's options writes the identity", async (context) => {
+  const bot = await setUp(context);
+  await bot.run([
+    "start",
+    "identity",
+    "--destination",
+    join(bot.root, "machine-id"),
+    "--proxy-server=demo.test:443",
+    "--join-method=token",
+    "--token=secret-token",
+    `--ca-pin=${bot.pin}`,
+    "--storage",
+    join(bot.root, "bot"),
+    "--credential-ttl=30m",
+    "--renewal-interval=10m",
+    "--allow-reissue",
+    "--oneshot",
+  ]);
+  const { notAfter, claims } = bot.identity();
+  assert.equal(notAfter.toISOString(), "2026-11-23T12:30:00.000Z");
+  assert.ok(claims.kind === "identity" && claims.reissue);
+  assert.equal(bot.output(), "");
+});
+
+test("`tbot start -c` reads the file, and options take the place of what it says", async (context) => {
+  const bot = await setUp(context);
+  const file = join(bot.root, "tbot.yaml");
+  writeFileSync(
+    file,
+    `version: v2
+proxy_server: demo.test:443
+onboarding: {join_method: token, token: wrong}
+storage: {type: directory, path: ${bot.root}/bot}
+services:
+- type: identity
+  destination: {type: directory, path: ${bot.root}/machine-id}
+`,
+  );
+  const args = ["start", "-c", file, "--oneshot", "--ca-pin", bot.pin];
+  await assert.rejects(bot.run(args), { code: "JOIN_REFUSED" });
+  await bot.run([...args, "--token", "secret-token"]);
+  assert.equal(bot.identity().claims.kind, "identity");
+});
+
+test("token, proxy and path of the configuration come from the environment as well", async (context) => {
+  const bot = await setUp(context, {
+    TELEPORT_BOT_TOKEN: "secret-token",
+    TELEPORT_PROXY: "demo.test:443",
+  });
+  const places = [`--destination=${bot.root}/machine-id`, `--storage=${bot.root}/bot`];
+  await bot.run(["start", "id", ...places, "--ca-pin", bot.pin, "--oneshot"]);
+  assert.equal(bot.identity().claims.kind, "identity");
+});
+
+test("the old form with --destination-dir and --data-dir still works", async (context) => {
+  const bot = await setUp(context);
+  await bot.run([
+    "start",
+    `--destination-dir=${bot.root}/machine-id`,
+    `--data-dir=${bot.root}/bot`,
+    "--proxy-server=demo.test:443",
+    "--token=secret-token",
+    `--ca-pin=${bot.pin}`,
+    "--oneshot",
+  ]);
+  assert.equal(bot.identity().claims.kind, "identity");
+  assert.ok(existsSync(join(bot.root, "bot", "identity")));
+});
+
+test("a signal to reload renews at once", async (context) => {
+  const bot = await setUp(context);
+  const controller = new AbortController();
+  const running = bot.run([
+    "start",
+    "identity",
+    `--destination=${bot.root}/machine-id`,
+    `--storage=${bot.root}/bot`,
+    "--proxy-server=demo.test:443",
+    "--token=secret-token",
+    `--ca-pin=${bot.pin}`,
+  ], controller.signal);
+  await bot.clock.asleep(2);
+  const before = bot.authority.calls.length;
+  bot.send("SIGUSR1");
+  await bot.clock.asleep(2);
+  assert.equal(bot.authority.calls.length, before + 2);
+  assert.ok(bot.log.includes("Received reload signal, queueing reload."));
+  controller.abort();
+  await running;
+  assert.equal(bot.listeners(), 0);
+});
+
+test("`tbot configure identity` prints a file that means what its options mean", async (context) => {
+  const bot = await setUp(context);
+  const options = [
+    "--destination=/opt/machine-id",
+    "--proxy-server=demo.test:443",
+    "--token=abcd",
+    `--ca-pin=${bot.pin}`,
+    "--allow-reissue",
+    "--certificate-ttl=2h",
+    "--renewal-interval=30m",
+    "--reader-user=alice",
+    "--reader-group=mcp",
+  ];
+  await bot.run(["configure", "identity", ...options]);
+  assert.equal(
+    bot.output(),
+    `version: v2
+proxy_server: demo.test:443
+credential_ttl: 2h
+renewal_interval: 30m
+onboarding:
+  join_method: token
+  token: abcd
+  ca_pins:
+    - ${bot.pin}
+storage:
+  type: directory
+  path: /var/lib/teleport/bot
+services:
+  - type: identity
+    destination:
+      type: directory
+      path: /opt/machine-id
+      readers:
+        - user: alice
+        - group: mcp
+    allow_reissue: true
+`,
+  );
+  const shown = bot.output();
+  assert.deepEqual(parseBotConfig(shown, "tbot.yaml").warnings, []);
+  const file = join(bot.root, "tbot.yaml");
+  await bot.run(["configure", "identity", ...options, "-o", file]);
+  assert.equal(readFileSync(file, "utf8"), shown);
+  assert.equal(bot.output(), "");
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  await assert.rejects(bot.run(["configure", "identity", ...options, "-o", file]), {
+    code: "CONFIG_INVALID",
+    message: `Cannot write the configuration ${file}: EEXIST`,
+  });
+});
+
+test("`tbot version` prints the version", async (context) => {
+  const bot = await setUp(context);
+  await bot.run(["version"]);
+  assert.equal(bot.output(), "Postern v1.2.3\n");
+});
+
+const wrong: Record<string, [string[], { code: string; message?: RegExp }]> = {
+  "nothing to start from": [["start"], { code: "CONFIG_INVALID", message: /no configuration/ }],
+  "a configuration that is not there": [["start", "-c", "/nowhere/tbot.yaml"], {
+    code: "CONFIG_INVALID",
+    message: /^Cannot read the configuration \/nowhere\/tbot.yaml: ENOENT$/,
+  }],
+  "a configuration and an output at once": [
+    ["start", "identity", "-c", "x", "--destination=/x"],
+    { code: "CONFIG_INVALID", message: /both/ },
+  ],
+  "no destination": [["start", "identity"], { code: "commander.missingMandatoryOptionValue" }],
+  "a destination elsewhere": [
+    ["start", "identity", "--destination=s3://x", "--proxy-server=x:1"],
+    { code: "CONFIG_INVALID", message: /s3:/ },
+  ],
+  "no proxy": [["start", "identity", "--destination=/x"], {
+    code: "CONFIG_INVALID",
+    message: /proxy_server/,
+  }],
+  "a pin that is none": [["start", "--ca-pin=abc"], { code: "commander.invalidArgument" }],
+  "a duration that is none": [
+    ["start", "identity", "--destination=/x", "--credential-ttl=1d"],
+    { code: "commander.invalidArgument" },
+  ],
+  "another join method": [["start", "--join-method=iam"], { code: "commander.invalidArgument" }],
+  "an unknown option": [["start", "--tokn=x"], { code: "commander.unknownOption" }],
+};
+for (const [what, [args, expected]] of Object.entries(wrong)) {
+  test(`tbot refuses ${what}`, async (context) => {
+    const bot = await setUp(context);
+    await assert.rejects(bot.run(args), expected);
+    assert.equal(bot.warned().startsWith("error: "), expected.code.startsWith("commander."));
+    assert.equal(bot.output(), "");
+    assert.deepEqual(bot.authority.calls, []);
+  });
+}
+
+async function setUp(context: TestContext, env: TbotHost["env"] = {}) {
+  const root = realpathSync(mkdtempSync(join(tmpdir(), "postern-tbot-")));
+  context.cleanup(() => rmSync(root, { recursive: true }));
+  const clock = new FakeClock(new Date("2026-11-23T12:00:00Z"));
+  const authority = await FakeAuthority.start(clock);
+  authority.addToken("secret-token");
+  const listeners = new Map<string, () => void>();
+  const log: string[] = [];
+  const write = (message: string) => void log.push(message);
+  let printed = "";
+  let warned = "";
+  const host = (signal: AbortSignal): TbotHost => ({
+    env,
+    stdout: { write: (text) => printed += text },
+    stderr: { write: (text) => warned += text },
+    clock,
+    signal,
+    onSignal(name, listener) {
+      listeners.set(name, listener);
+      return () => listeners.delete(name);
+    },
+    openLog: () => ({ debug: write, info: write, warn: write, error: write }),
+    connect: authority.connect,
+    version: "1.2.3",
+  });
+  return {
+    root,
+    clock,
+    authority,
+    log,
+    pin: caPin(authority.hostCa.certificate),
+    output: () => printed,
+    warned: () => warned,
+    listeners: () => listeners.size,
+    send: (name: string) => listeners.get(name)?.(),
+    async run(args: string[], signal: AbortSignal = context.signal) {
+      printed = "";
+      await tbot(host(signal)).parseAsync(args, { from: "user" });
+    },
+    identity() {
+      const text = readFileSync(join(root, "machine-id", "identity"), "utf8");
+      return readCertificate(parseIdentityFile(text, "identity").tlsCertificate);
+    },
+  };
+}
