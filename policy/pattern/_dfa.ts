@@ -6,46 +6,42 @@
 // instruction at most a fixed number of times; so the time stays linear in the text, whatever the
 // patterns and the texts.
 import type { Program } from "./_program.ts";
+import { doubled, States } from "./_states.ts";
 import { Stepper } from "./_stepper.ts";
 
 /** Entries of the table: 0 is not built yet, a positive one is a row, a negative one a verdict. */
 const UNKNOWN = 0;
 const NO_MATCH = -1;
 const MIN_STATES = 8;
-const NO_STATE = -1;
+/** Bytes that keeping a state costs beside its set and its row. */
+const STATE_OVERHEAD = 64;
 
 export class Dfa {
+  readonly maxStates: number;
+  /** How often the states were dropped. */
+  overflows = 0;
   readonly #stepper: Stepper;
   readonly #ascii: Int32Array;
   /** Entries in a row: one for each class and one for the end of the text. */
   readonly #stride: number;
   readonly #patterns: number;
-  readonly maxStates: number;
+  /**
+   * A tag holds what stands before a state and the lowest pattern that matched on the way to it:
+   * the number of patterns if none did.
+   */
+  readonly #states: States;
   #table: Int32Array;
-  #sets: Int32Array;
-  /** The lowest pattern that matched on the way to a state; the number of patterns if none did. */
-  #best: Int32Array;
-  #before: Uint8Array;
-  #states = 0;
   #start = UNKNOWN;
-  readonly #byHash = new Map<number, number>();
-  #nextSameHash: Int32Array;
-  /** How often the states were dropped. */
-  overflows = 0;
 
   constructor(program: Program, maxBytes: number) {
     this.#stepper = new Stepper(program);
     this.#ascii = this.#stepper.alphabet.ascii;
     this.#stride = this.#stepper.alphabet.size + 1;
     this.#patterns = program.starts.length;
-    const stateBytes = 4 * (this.#stride + this.#stepper.words) + 64;
+    const stateBytes = 4 * (this.#stride + this.#stepper.words) + STATE_OVERHEAD;
     this.maxStates = Math.max(MIN_STATES, Math.floor(maxBytes / stateBytes));
-    const rows = Math.min(16, this.maxStates) + 1;
-    this.#table = new Int32Array(rows * this.#stride);
-    this.#sets = new Int32Array(rows * this.#stepper.words);
-    this.#best = new Int32Array(rows);
-    this.#before = new Uint8Array(rows);
-    this.#nextSameHash = new Int32Array(rows);
+    this.#states = new States(this.#stepper.words);
+    this.#table = new Int32Array(8 * this.#stride);
   }
 
   /** Instructions looked at while building, since the beginning. */
@@ -54,7 +50,7 @@ export class Dfa {
   }
 
   get states(): number {
-    return this.#states;
+    return this.#states.count;
   }
 
   /** The lowest number of a pattern that matches, or -1. */
@@ -88,18 +84,18 @@ export class Dfa {
 
   #buildStart(): number {
     this.#stepper.start();
-    return this.#start = this.#stateFor(this.#patterns);
+    return this.#start = this.#reached(this.#patterns);
   }
 
   #build(row: number, charClass: number): number {
     const state = row / this.#stride;
-    const best = this.#best[state]!;
-    const { words } = this.#stepper;
-    this.#stepper.step(this.#sets, state * words, this.#before[state]!, charClass);
+    const tag = this.#states.tags[state]!;
+    const best = tag >> 2;
+    this.#stepper.step(this.#states.sets, state * this.#states.words, tag & 3, charClass);
     const overflowsBefore = this.overflows;
     const entry = charClass === this.#stride - 1
       ? decided(this.#lowest(best), this.#patterns)
-      : this.#stateFor(best);
+      : this.#reached(best);
     // After an overflow the row that led here is gone.
     if (this.overflows === overflowsBefore) this.#table[row + charClass] = entry;
     return entry;
@@ -111,7 +107,7 @@ export class Dfa {
   }
 
   /** The row of the state that the stepper reached, or a verdict if nothing can change it. */
-  #stateFor(bestBefore: number): number {
+  #reached(bestBefore: number): number {
     const stepper = this.#stepper;
     const best = this.#lowest(bestBefore);
     // A pattern that cannot become the lowest match need not be followed.
@@ -119,66 +115,22 @@ export class Dfa {
       stepper.drop(stepper.firstPosition[best]!, stepper.firstPosition[this.#patterns]!);
     }
     if (stepper.isEmpty) return decided(best, this.#patterns);
-    const hash = this.#hash(best);
-    for (let s = this.#byHash.get(hash) ?? NO_STATE; s !== NO_STATE; s = this.#nextSameHash[s]!) {
-      if (this.#isState(s, best)) return s * this.#stride;
+    const tag = best << 2 | stepper.before;
+    let state = this.#states.find(stepper.next, tag);
+    if (state < 0) {
+      if (this.#states.count >= this.maxStates) this.#dropAll();
+      state = this.#states.add(stepper.next, tag);
+      if ((state + 1) * this.#stride > this.#table.length) this.#table = doubled(this.#table);
     }
-    if (this.#states >= this.maxStates) this.#dropAll();
-    return this.#add(hash, best) * this.#stride;
-  }
-
-  #hash(best: number): number {
-    const { next, before } = this.#stepper;
-    let hash = best * 4 + before;
-    for (let i = 0; i < next.length; i++) {
-      hash = Math.imul(hash ^ next[i]!, 0x01000193) ^ hash >>> 15;
-    }
-    return hash;
-  }
-
-  #isState(state: number, best: number): boolean {
-    const { next, words, before } = this.#stepper;
-    if (this.#best[state] !== best || this.#before[state] !== before) return false;
-    const offset = state * words;
-    for (let i = 0; i < words; i++) if (this.#sets[offset + i] !== next[i]) return false;
-    return true;
-  }
-
-  #add(hash: number, best: number): number {
-    const state = ++this.#states; // Row 0 stays empty, so that 0 can mean "not built".
-    if (state >= this.#best.length) this.#grow();
-    this.#sets.set(this.#stepper.next, state * this.#stepper.words);
-    this.#best[state] = best;
-    this.#before[state] = this.#stepper.before;
-    this.#nextSameHash[state] = this.#byHash.get(hash) ?? NO_STATE;
-    this.#byHash.set(hash, state);
-    return state;
-  }
-
-  #grow(): void {
-    const rows = Math.min(this.#best.length * 2, this.maxStates + 1);
-    this.#table = resized(this.#table, rows * this.#stride);
-    this.#sets = resized(this.#sets, rows * this.#stepper.words);
-    this.#best = resized(this.#best, rows);
-    this.#nextSameHash = resized(this.#nextSameHash, rows);
-    const before = new Uint8Array(rows);
-    before.set(this.#before);
-    this.#before = before;
+    return state * this.#stride;
   }
 
   #dropAll(): void {
     this.overflows++;
-    this.#states = 0;
+    this.#states.clear();
     this.#start = UNKNOWN;
     this.#table.fill(UNKNOWN);
-    this.#byHash.clear();
   }
-}
-
-function resized(values: Int32Array, length: number): Int32Array {
-  const larger = new Int32Array(length);
-  larger.set(values);
-  return larger;
 }
 
 function decided(best: number, patterns: number): number {

@@ -6,3 +6,5 @@ export { compilePatternSet } from "./pattern_set.ts";
 export type { PatternSet } from "./pattern_set.ts";
 export { regexpReplace } from "./replace.ts";
 export type { ReplaceResult } from "./replace.ts";
+export { uncovered, witness } from "./algebra.ts";
+export type { Question, Witness } from "./algebra.ts";
