@@ -10,8 +10,8 @@ import type { SourceNode } from "./source.ts";
 const DEFAULT_SESSION_TTL = 30 * 3600;
 
 /** Values of `require_session_mfa` that ask for nothing, and those that ask for a person. */
-const MFA_OFF = ["off", "no", "false"];
-const MFA_ON = [
+export const MFA_OFF = ["off", "no", "false"];
+export const MFA_ON = [
   "yes",
   "true",
   "session",
@@ -22,8 +22,8 @@ const MFA_ON = [
   "hardware_key_touch_and_pin",
   "multi_factor",
 ];
-const DEVICE_MODES = ["", "off", "optional", "required", "required-for-humans"];
-const LOCK_MODES = ["strict", "best_effort"] as const;
+export const DEVICE_MODES = ["", "off", "optional", "required", "required-for-humans"];
+export const LOCK_MODES = ["strict", "best_effort"] as const;
 
 /** Reads `spec.options`. */
 export function parseOptions(
