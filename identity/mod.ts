@@ -4,6 +4,9 @@
  */
 export type { App, McpServer } from "./app.ts";
 export type { AuditEvent, AuditSink, EventDraft } from "./audit/event.ts";
+export type { AppList, ListedApp, SessionGrant } from "./authority/api.ts";
+export { connectAuthority, parseProxy } from "./authority/client.ts";
+export type { AuthorityClient, ConnectOptions, Trust } from "./authority/client.ts";
 export type { ClusterView, Standing } from "./authority/view.ts";
 export { systemClock } from "./clock.ts";
 export type { Clock } from "./clock.ts";
@@ -18,6 +21,7 @@ export type { KeyPair } from "./keys.ts";
 export { silentLog } from "./log.ts";
 export type { Log, LogFields } from "./log.ts";
 export { caPin, isPin, matchesPin } from "./pin.ts";
+export { VERSION } from "./version.ts";
 export { spiffeId } from "./x509/claims.ts";
 export type {
   BotClaims,

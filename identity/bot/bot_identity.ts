@@ -1,5 +1,4 @@
 import { readFile } from "node:fs/promises";
-import { rootCertificates } from "node:tls";
 import type { AuthorityClient, ConnectOptions, Trust } from "../authority/client.ts";
 import type { Clock } from "../clock.ts";
 import type { Destination } from "../destination/destination.ts";
@@ -106,7 +105,7 @@ function asBot(config: BotConfig, { tlsCertificate, key, tlsCas }: IdentityFile)
 async function joinTrust({ trust }: BotConfig): Promise<Trust> {
   switch (trust.kind) {
     case "system":
-      return { kind: "cas", hostCas: rootCertificates };
+      return { kind: "system" };
     case "file":
       return { kind: "cas", hostCas: [await readCaFile(trust.path)] };
     default:

@@ -105,16 +105,17 @@ class SqliteStore implements Store {
 
   update<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
     return this.#afterWrites(async () => {
-      const changes: Change[] = [];
+      const changed: Omit<Change, "item">[] = [];
       this.#database.exec("BEGIN IMMEDIATE");
       let result: T;
       try {
-        result = await work(this.#transaction(changes));
+        result = await work(this.#transaction(changed));
         this.#database.exec("COMMIT");
       } catch (error) {
         this.#database.exec("ROLLBACK");
         throw error;
       }
+      const changes = changed.map((key) => ({ ...key, item: this.#get(key.kind, key.name) }));
       if (changes.length > 0) { for (const listener of this.#listeners) listener(changes); }
       return result;
     });
@@ -163,7 +164,7 @@ class SqliteStore implements Store {
     return result;
   }
 
-  #transaction(changes: Change[]): Transaction {
+  #transaction(changes: Omit<Change, "item">[]): Transaction {
     return {
       get: <T>(kind: ItemKind, name: string) => Promise.resolve(this.#get<T>(kind, name)),
       list: <T>(kind: ItemKind) => Promise.resolve(this.#list<T>(kind)),

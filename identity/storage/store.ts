@@ -26,10 +26,11 @@ export interface Item<T = unknown> {
   readonly expires: Date | undefined;
 }
 
-/** What changed in a committed transaction. */
+/** What a committed transaction made of one item; `item` is absent when it was deleted. */
 export interface Change {
   readonly kind: ItemKind;
   readonly name: string;
+  readonly item: Item | undefined;
 }
 
 export interface Reader {

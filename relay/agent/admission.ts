@@ -102,7 +102,7 @@ export function judge(claims: SessionClaims, view: ClusterView): Verdict {
     roles.push(role);
   }
   try {
-    const principal = { name: claims.bot, traits: standing.traits };
+    const principal = { name: `bot-${claims.bot}`, traits: standing.traits };
     const policy = compilePolicy(roles, principal, app);
     return policy.access.effect === "allow"
       ? { kind: "allowed", app, policy }

@@ -57,7 +57,10 @@ test("revisions grow over all items, and subscribers hear of each commit once", 
   await store.update((tx) => tx.delete("bot", "b"));
   const role = await store.get("role", "a");
   assert.equal(role?.revision, 1);
-  assert.deepEqual(heard, [[{ kind: "role", name: "a" }], [{ kind: "bot", name: "b" }]]);
+  assert.deepEqual(
+    heard.map((changes) => changes.map(({ kind, name, item }) => [kind, name, item?.value])),
+    [[["role", "a", 1]], [["bot", "b", 1]]],
+  );
 });
 
 test("an expired item does not exist", async (context) => {

@@ -1,0 +1,24 @@
+/** The shapes of request bodies; unknown members are refused, so that a typo is never ignored. */
+import { z } from "zod";
+
+const MAX_PEM = 4096;
+const publicKey = z.string().min(1).max(MAX_PEM);
+const ttl = z.number().int().positive().max(10 * 365 * 86_400);
+
+export const joinRequest = z.strictObject({
+  method: z.literal("token"),
+  token: z.string().min(1).max(1024),
+  publicKey,
+  ttl,
+});
+
+export const renewRequest = z.strictObject({ publicKey, ttl });
+
+export const identityRequest = z.strictObject({
+  publicKey,
+  ttl,
+  reissue: z.boolean(),
+  roles: z.array(z.string().min(1).max(256)).max(1000).exactOptional(),
+});
+
+export const sessionRequest = z.strictObject({ app: z.string().min(1).max(256), publicKey });

@@ -1,0 +1,71 @@
+/**
+ * What every part of the authority works with: the cluster's name, keys, state, time and audit.
+ * The item shapes below are what the store holds, one interface for each kind.
+ */
+import type { App } from "../app.ts";
+import type { AuditSink } from "../audit/event.ts";
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import type { Store } from "../storage/store.ts";
+import type { ClusterKeys } from "./cluster_keys.ts";
+import type { LiveView } from "./live_view.ts";
+
+export interface Cluster {
+  readonly name: string;
+  readonly store: Store;
+  readonly keys: ClusterKeys;
+  /** Follows the store without delay. */
+  readonly view: LiveView;
+  readonly audit: AuditSink;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** `role/<name>`: the document as its author wrote it, so that decisions can name its lines. */
+export interface RoleItem {
+  readonly source: string;
+  readonly file: string;
+}
+
+/** `bot/<name>`. */
+export interface BotItem {
+  readonly roles: readonly string[];
+  readonly traits: Readonly<Record<string, readonly string[]>>;
+  /** Seconds. */
+  readonly maxSessionTtl?: number;
+}
+
+/** `token/<sha256 of the token in hex>`: the token itself is never stored. */
+export interface TokenItem {
+  readonly bot: string;
+  /** RFC 3339; the item outlives it, so that a late joiner hears why. */
+  readonly expires: string;
+  /** The join that spent the token: the same key gets the same answer again. */
+  readonly used?: { readonly key: string; readonly instance: string };
+}
+
+/** `instance/<bot>/<instance>`. */
+export interface InstanceItem {
+  readonly bot: string;
+  readonly instance: string;
+  readonly generation: number;
+  /** Fingerprint of the public key that the current generation was issued for. */
+  readonly key: string;
+  readonly joined: string;
+  readonly renewed: string;
+}
+
+/** `lock/<name>`; a lock without `expires` on its item holds until it is removed. */
+export interface LockItem {
+  readonly target: { readonly bot?: string; readonly instance?: string };
+  readonly message: string;
+  readonly created: string;
+}
+
+/** `agent/<host id>`: what an agent serves. */
+export interface AgentItem {
+  readonly apps: readonly App[];
+}
+
+/** `app/<name>`: an app resource, which agents whose selectors match take up. */
+export type AppItem = App;

@@ -1,0 +1,64 @@
+/** What the authority signs for bots: the two certificates that an identity is made of. */
+import { sshPublicKey } from "../ssh/mod.ts";
+import { issueSshCertificate } from "../ssh/mod.ts";
+import type { Claims } from "../x509/claims.ts";
+import { issueCertificate } from "../x509/mod.ts";
+import type { IssuedCertificates, TrustBundle } from "./api.ts";
+import type { Cluster } from "./cluster.ts";
+import { publicKeyOf } from "../keys.ts";
+
+/** The longest that a bot's own certificate may live, in seconds; the original's limit. */
+export const MAX_BOT_TTL = 24 * 3600;
+
+// OpenSSH takes a certificate without principals as good for every login name.
+const NO_LOGIN = "-postern-nologin";
+
+export interface IssueRequest {
+  /** SPKI PEM. */
+  readonly publicKey: string;
+  readonly claims: Exclude<Claims, { kind: "host" }>;
+  readonly notAfter: Date;
+}
+
+/** Signs the X.509 and the SSH certificate for one key. */
+export async function issueIdentityCertificates(
+  cluster: Cluster,
+  { publicKey, claims, notAfter }: IssueRequest,
+): Promise<IssuedCertificates> {
+  const notBefore = cluster.clock.now();
+  const { certificate } = await issueCertificate(cluster.keys.user, {
+    cluster: cluster.name,
+    publicKey,
+    claims,
+    notBefore,
+    notAfter,
+    usage: ["client"],
+  });
+  const ssh = issueSshCertificate({
+    ca: cluster.keys.sshUser,
+    publicKey,
+    keyId: `bot-${claims.bot}`,
+    principals: [NO_LOGIN],
+    validAfter: notBefore,
+    validBefore: notAfter,
+    kind: "user",
+  });
+  return { tls: certificate, ssh, trust: trustBundle(cluster) };
+}
+
+/** The CAs that a member of the cluster trusts. */
+export function trustBundle({ name, keys }: Cluster): TrustBundle {
+  return {
+    cluster: name,
+    hostCas: [keys.host.certificate],
+    userCas: [keys.user.certificate],
+    sshHostCas: [sshPublicKey(publicKeyOf(keys.sshHost.privateKey))],
+    sshUserCas: [sshPublicKey(publicKeyOf(keys.sshUser.privateKey))],
+  };
+}
+
+/** The end of a lifetime that begins now, cut to each of the given ends. */
+export function notAfter(now: Date, ttlSeconds: number, ...ends: readonly Date[]): Date {
+  const wanted = now.getTime() + ttlSeconds * 1000;
+  return new Date(Math.min(wanted, ...ends.map((end) => end.getTime())));
+}

@@ -1,0 +1,145 @@
+/**
+ * The live view of a cluster whose store is in this process: every commit is in it before the
+ * writer hears that it happened.
+ */
+import { parseRole } from "../../policy/mod.ts";
+import type { Role } from "../../policy/mod.ts";
+import type { App } from "../app.ts";
+import type { Clock } from "../clock.ts";
+import type { Log } from "../log.ts";
+import type { Change, Item, ItemKind, Store } from "../storage/store.ts";
+import type { AgentItem, AppItem, BotItem, LockItem, RoleItem } from "./cluster.ts";
+import type { ClusterView, Standing } from "./view.ts";
+
+const FOLLOWED: readonly ItemKind[] = ["agent", "app", "bot", "lock", "role"];
+
+export interface LiveViewOptions {
+  readonly cluster: string;
+  readonly store: Store;
+  readonly userCas: readonly string[];
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export class LiveView implements ClusterView {
+  readonly cluster: string;
+  readonly #options: LiveViewOptions;
+  readonly #roles = new Map<string, Role>();
+  readonly #bots = new Map<string, BotItem>();
+  readonly #locks = new Map<string, Item<LockItem>>();
+  readonly #agents = new Map<string, AgentItem>();
+  readonly #resources = new Map<string, AppItem>();
+  readonly #listeners = new Set<() => void>();
+
+  private constructor(options: LiveViewOptions) {
+    this.cluster = options.cluster;
+    this.#options = options;
+  }
+
+  static async open(options: LiveViewOptions): Promise<LiveView> {
+    const view = new LiveView(options);
+    // Subscribed before the first read, so that nothing falls between the two.
+    options.store.subscribe((changes) => view.#follow(changes));
+    for (const kind of FOLLOWED) {
+      for (const item of await options.store.list(kind)) view.#apply({ ...item, item });
+    }
+    return view;
+  }
+
+  userCas(): readonly string[] {
+    return this.#options.userCas;
+  }
+
+  app(name: string): App | undefined {
+    return this.agentOf(name)?.app;
+  }
+
+  role(name: string): Role | undefined {
+    return this.#roles.get(name);
+  }
+
+  /** Apps that some agent serves, by name. */
+  apps(): App[] {
+    const apps = new Map<string, App>();
+    for (const { apps: served } of this.#agents.values()) {
+      for (const app of served) apps.set(app.name, app);
+    }
+    return [...apps.values()].sort((a, b) => a.name < b.name ? -1 : 1);
+  }
+
+  /** App resources, which agents take up by their labels. */
+  appResources(): App[] {
+    return [...this.#resources.values()];
+  }
+
+  /** An agent that serves the app, and the app as that agent describes it. */
+  agentOf(name: string): { readonly host: string; readonly app: App } | undefined {
+    for (const [host, { apps }] of this.#agents) {
+      const app = apps.find((served) => served.name === name);
+      if (app) return { host, app };
+    }
+    return undefined;
+  }
+
+  standing(bot: string, instance: string): Standing {
+    const now = this.#options.clock.now();
+    for (const { value: { target, message }, expires } of this.#locks.values()) {
+      const holds = expires === undefined || expires > now;
+      if (holds && (target.bot === bot || target.instance === instance)) {
+        return { kind: "locked", message };
+      }
+    }
+    const item = this.#bots.get(bot);
+    if (!item) return { kind: "gone" };
+    return { kind: "live", roles: item.roles, traits: item.traits };
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  #follow(changes: readonly Change[]): void {
+    let followed = false;
+    for (const change of changes) followed = this.#apply(change) || followed;
+    if (followed) { for (const listener of this.#listeners) listener(); }
+  }
+
+  #apply({ kind, name, item }: Change): boolean {
+    switch (kind) {
+      case "role":
+        this.#applyRole(name, item as Item<RoleItem> | undefined);
+        return true;
+      case "bot":
+        keep(this.#bots, name, item?.value as BotItem | undefined);
+        return true;
+      case "lock":
+        keep(this.#locks, name, item as Item<LockItem> | undefined);
+        return true;
+      case "agent":
+        keep(this.#agents, name, item?.value as AgentItem | undefined);
+        return true;
+      case "app":
+        keep(this.#resources, name, item?.value as AppItem | undefined);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #applyRole(name: string, item: Item<RoleItem> | undefined): void {
+    this.#roles.delete(name);
+    if (!item) return;
+    try {
+      this.#roles.set(name, parseRole(item.value.source, item.value.file));
+    } catch (error) {
+      // A role that this version cannot read grants nothing: whoever holds it is refused.
+      this.#options.log.error("Cannot read a stored role", { role: name, error: String(error) });
+    }
+  }
+}
+
+function keep<T>(map: Map<string, T>, name: string, value: T | undefined): void {
+  if (value === undefined) map.delete(name);
+  else map.set(name, value);
+}

@@ -1,0 +1,10 @@
+/** The authority: who may have a certificate, and what it says. Heavy to load. */
+export type { Cluster } from "./cluster.ts";
+export { HostIdentity } from "./host_credentials.ts";
+export type { HostCredentials } from "./host_credentials.ts";
+export { DEFAULT_CLUSTER_NAME, openCluster } from "./open_cluster.ts";
+export type { OpenClusterOptions } from "./open_cluster.ts";
+export { createPublicServer } from "./public_server.ts";
+export type { PublicServer } from "./public_server.ts";
+export { readTicket } from "./ticket.ts";
+export type { Ticket } from "./ticket.ts";

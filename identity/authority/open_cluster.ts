@@ -1,0 +1,52 @@
+import { AuditLog } from "../audit/audit_log.ts";
+import type { Clock } from "../clock.ts";
+import { IdentityError } from "../error.ts";
+import type { Log } from "../log.ts";
+import type { Store } from "../storage/store.ts";
+import type { Cluster } from "./cluster.ts";
+import { loadClusterKeys } from "./cluster_keys.ts";
+import { LiveView } from "./live_view.ts";
+
+/** The name of a cluster whose configuration gives none. */
+export const DEFAULT_CLUSTER_NAME = "postern.localhost";
+
+export interface OpenClusterOptions {
+  readonly store: Store;
+  /** The configured name; the stored one when absent. */
+  readonly name?: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Opens the cluster that a store holds; a new store becomes a new cluster. */
+export async function openCluster(options: OpenClusterOptions): Promise<Cluster> {
+  const { store, clock, log } = options;
+  const name = await settleName(store, options.name);
+  const keys = await loadClusterKeys(store, name, clock.now());
+  const userCas = [keys.user.certificate];
+  const view = await LiveView.open({ cluster: name, store, userCas, clock, log });
+  const audit = new AuditLog({ cluster: name, store, clock });
+  return { name, store, keys, view, audit, clock, log };
+}
+
+function settleName(store: Store, configured: string | undefined): Promise<string> {
+  return store.update(async (tx) => {
+    const stored = (await tx.get<{ name: string }>("settings", "cluster"))?.value.name;
+    if (stored === undefined) {
+      const name = configured ?? DEFAULT_CLUSTER_NAME;
+      await tx.put("settings", "cluster", { name });
+      return name;
+    }
+    if (configured !== undefined && configured !== stored) {
+      throw new IdentityError(
+        "CONFIG_INVALID",
+        `Cannot open cluster "${configured}": the data directory holds cluster "${stored}"`,
+        {
+          hint: `Set auth_service.cluster_name to ${stored}, or use another teleport.data_dir; ` +
+            "a cluster cannot be renamed, since its certificates carry its name",
+        },
+      );
+    }
+    return stored;
+  });
+}

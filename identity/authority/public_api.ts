@@ -1,0 +1,85 @@
+/** The authority's API on the cluster's public port: every endpoint, and who may call it. */
+import { Hono } from "hono";
+import type { Context } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type { ZodType } from "zod";
+import { IdentityError } from "../error.ts";
+import { VERSION } from "../version.ts";
+import { toFailure } from "./_failures.ts";
+import { identityRequest, joinRequest, renewRequest, sessionRequest } from "./_schemas.ts";
+import type { ClusterInfo } from "./api.ts";
+import { identifyCaller } from "./caller.ts";
+import type { Cluster } from "./cluster.ts";
+import { issueOutput } from "./issue_output.ts";
+import { trustBundle } from "./issuing.ts";
+import { joinBot } from "./join_bot.ts";
+import { listApps, openSession } from "./open_session.ts";
+import { renewBot } from "./renew_bot.ts";
+
+/** What the server knows about a request beside its bytes. */
+export interface PublicBindings {
+  /** The client certificate, DER, whose key TLS has proven; not judged otherwise. */
+  readonly peer: Uint8Array | undefined;
+  readonly remote: string;
+}
+
+type Env = { Bindings: PublicBindings };
+
+const MAX_BODY_BYTES = 64 * 1024;
+
+/** The routes for one cluster. */
+export function publicApi(cluster: Cluster): Hono<Env> {
+  const api = new Hono<Env>();
+  api.use(bodyLimit({
+    maxSize: MAX_BODY_BYTES,
+    onError: (context) =>
+      context.json({ error: { code: "BAD_REQUEST", message: "The request is too large" } }, 413),
+  }));
+  api.get("/v1/webapi/find", (context) => context.json(clusterInfo(cluster)));
+  api.get("/webapi/find", (context) => context.json(clusterInfo(cluster)));
+  api.get("/postern/v1/trust", (context) => context.json(trustBundle(cluster)));
+  api.post("/postern/v1/join", async (context) => {
+    const request = await body(context, joinRequest);
+    return context.json(await joinBot(cluster, request, context.env.remote));
+  });
+  api.post("/postern/v1/renew", async (context) => {
+    const caller = await identifyCaller(cluster, context.env.peer, "bot");
+    return context.json(await renewBot(cluster, caller, await body(context, renewRequest)));
+  });
+  api.post("/postern/v1/identities", async (context) => {
+    const caller = await identifyCaller(cluster, context.env.peer, "bot");
+    return context.json(await issueOutput(cluster, caller, await body(context, identityRequest)));
+  });
+  api.post("/postern/v1/sessions", async (context) => {
+    const caller = await identifyCaller(cluster, context.env.peer, "identity");
+    return context.json(await openSession(cluster, caller, await body(context, sessionRequest)));
+  });
+  api.get("/postern/v1/apps", async (context) => {
+    const caller = await identifyCaller(cluster, context.env.peer, "identity");
+    return context.json(listApps(cluster, caller));
+  });
+  api.notFound((context) =>
+    context.json(
+      { error: { code: "NOT_FOUND", message: `No such page: ${context.req.path}` } },
+      404,
+    )
+  );
+  api.onError((error, context) => {
+    const { status, body } = toFailure(error, cluster.log);
+    return context.json(body, status);
+  });
+  return api;
+}
+
+function clusterInfo({ name }: Cluster): ClusterInfo {
+  return { server_version: VERSION, cluster_name: name };
+}
+
+async function body<T>(context: Context<Env>, schema: ZodType<T>): Promise<T> {
+  const json: unknown = await context.req.json().catch(() => undefined);
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const where = issue?.path.length ? ` at ${issue.path.join(".")}` : "";
+  throw new IdentityError("BAD_REQUEST", `The request is not valid${where}: ${issue?.message}`);
+}

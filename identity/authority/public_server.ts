@@ -1,0 +1,85 @@
+/**
+ * TLS and HTTP for the public API, over connections that the public port has routed here. Client
+ * certificates are asked for and never demanded: each endpoint judges for itself.
+ */
+import { constants } from "node:crypto";
+import http2 from "node:http2";
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { getRequestListener } from "@hono/node-server";
+import type { Cluster } from "./cluster.ts";
+import type { HostIdentity } from "./host_credentials.ts";
+import { publicApi } from "./public_api.ts";
+
+export interface PublicServer {
+  accept(socket: Socket): void;
+  close(): void;
+}
+
+const REQUEST_MS = 30_000;
+const MAX_CONNECTIONS = 1024;
+
+/** Serves the public API of a cluster; the certificate is read anew for each connection. */
+export function createPublicServer(cluster: Cluster, identity: HostIdentity): PublicServer {
+  const api = publicApi(cluster);
+  const listener = getRequestListener((request, { incoming }) =>
+    api.fetch(request, bindings(incoming as IncomingMessage))
+  );
+  const { credentials } = identity;
+  const server = http2.createSecureServer({
+    allowHTTP1: true,
+    ...tlsOptions(cluster, credentials),
+  });
+  let served = credentials;
+  const open = new Set<Socket>();
+  server.on("request", listener as (request: unknown, response: unknown) => void);
+  server.on("tlsClientError", (error) => {
+    cluster.log.debug("TLS handshake with the authority failed", { error: error.message });
+  });
+  server.on("sessionError", (error) => {
+    cluster.log.debug("HTTP/2 session failed", { error: String(error) });
+  });
+  return {
+    accept(socket) {
+      socket.on("error", () => socket.destroy());
+      if (open.size >= MAX_CONNECTIONS) return void socket.destroy();
+      open.add(socket);
+      socket.once("close", () => open.delete(socket));
+      socket.setTimeout(REQUEST_MS, () => socket.destroy());
+      if (identity.credentials !== served) {
+        served = identity.credentials;
+        server.setSecureContext(tlsOptions(cluster, served));
+      }
+      server.emit("connection", socket);
+    },
+    close() {
+      for (const socket of open) socket.destroy();
+      server.close();
+    },
+  };
+}
+
+function tlsOptions(
+  { keys }: Cluster,
+  { certificate, key }: HostIdentity["credentials"],
+): http2.SecureServerOptions {
+  return {
+    // The CA goes along, for clients that know it by its pin.
+    cert: certificate + keys.host.certificate,
+    key,
+    ca: [keys.user.certificate],
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: "TLSv1.3",
+    // An expired certificate must not live on in a session ticket.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  };
+}
+
+function bindings(request: IncomingMessage): { peer: Uint8Array | undefined; remote: string } {
+  const stream = (request as { stream?: { session?: { socket: TLSSocket } } }).stream;
+  const socket = stream?.session?.socket ?? request.socket as TLSSocket;
+  const raw = socket.authorized ? socket.getPeerCertificate().raw : undefined;
+  return { peer: raw, remote: socket.remoteAddress ?? "unknown" };
+}

@@ -1,0 +1,111 @@
+import { randomUUID } from "node:crypto";
+import { IdentityError } from "../error.ts";
+import { normalizePublicKey, publicKeyFingerprint } from "../keys.ts";
+import type { Transaction } from "../storage/store.ts";
+import type { BotClaims } from "../x509/claims.ts";
+import type { IssuedCertificates, RenewRequest } from "./api.ts";
+import type { Caller } from "./caller.ts";
+import type { Cluster, InstanceItem, LockItem } from "./cluster.ts";
+import { issueIdentityCertificates, MAX_BOT_TTL, notAfter } from "./issuing.ts";
+
+type Outcome =
+  | { readonly kind: "renewed"; readonly generation: number }
+  | { readonly kind: "adopted"; readonly generation: number; readonly stored: number }
+  | { readonly kind: "cloned"; readonly stored: number }
+  | { readonly kind: "gone" };
+
+/**
+ * Renews a bot's own certificate: one generation on, by compare-and-set. A certificate of an older
+ * generation means that two machines hold the same credentials, and locks the instance; the one
+ * exception is a reply that got lost, which shows by the same new key.
+ */
+export async function renewBot(
+  cluster: Cluster,
+  { claims }: Caller<BotClaims>,
+  request: RenewRequest,
+): Promise<IssuedCertificates> {
+  const publicKey = normalizePublicKey(request.publicKey);
+  const key = publicKeyFingerprint(publicKey);
+  const now = cluster.clock.now();
+  const outcome = await cluster.store.update((tx) => advance(tx, claims, key, now));
+  switch (outcome.kind) {
+    case "gone":
+      throw new IdentityError(
+        "ACCESS_DENIED",
+        `This instance of bot "${claims.bot}" does not exist any more`,
+        { hint: "Join again with a new token" },
+      );
+    case "cloned":
+      return await refuseClone(cluster, claims, outcome.stored);
+    case "adopted":
+      await cluster.audit.append({
+        ...botFields(claims),
+        type: "bot.generation_adopted",
+        code: "PBG001W",
+        certificate_generation: claims.generation,
+        stored_generation: outcome.stored,
+      });
+  }
+  return await issueIdentityCertificates(cluster, {
+    publicKey,
+    claims: { ...claims, generation: outcome.generation },
+    notAfter: notAfter(now, Math.min(request.ttl, MAX_BOT_TTL)),
+  });
+}
+
+async function advance(
+  tx: Transaction,
+  { bot, instance, generation }: BotClaims,
+  key: string,
+  now: Date,
+): Promise<Outcome> {
+  const name = `${bot}/${instance}`;
+  const item = await tx.get<InstanceItem>("instance", name);
+  if (!item) return { kind: "gone" };
+  const stored = item.value.generation;
+  if (generation === stored - 1 && key === item.value.key) {
+    return { kind: "renewed", generation: stored };
+  }
+  if (generation < stored) {
+    await tx.put("lock", randomUUID(), cloneLock(instance, now));
+    return { kind: "cloned", stored };
+  }
+  await tx.put("instance", name, {
+    ...item.value,
+    generation: generation + 1,
+    key,
+    renewed: now.toISOString(),
+  });
+  // Above the stored one only after the store went back in time: the signature vouches for it.
+  return generation === stored
+    ? { kind: "renewed", generation: generation + 1 }
+    : { kind: "adopted", generation: generation + 1, stored };
+}
+
+function cloneLock(instance: string, now: Date): LockItem {
+  return {
+    target: { instance },
+    message: "its credentials were used on two machines",
+    created: now.toISOString(),
+  };
+}
+
+async function refuseClone(cluster: Cluster, claims: BotClaims, stored: number): Promise<never> {
+  await cluster.audit.append({
+    ...botFields(claims),
+    type: "bot.generation_mismatch",
+    code: "TCB00W",
+    certificate_generation: claims.generation,
+    stored_generation: stored,
+  });
+  throw new IdentityError(
+    "LOCKED",
+    `Cannot renew bot "${claims.bot}": this is generation ${claims.generation}, and generation ` +
+      `${stored} has been issued; the instance is locked, since its credentials may have been copied`,
+    { hint: "Find out which machine is the copy, then join anew with a new token" },
+  );
+}
+
+function botFields({ bot, instance }: BotClaims): Record<string, string> {
+  return { bot_name: bot, bot_instance_id: instance };
+}
