@@ -1,0 +1,3 @@
+module postern.invalid/bench
+
+go 1.19
