@@ -1,13 +1,12 @@
 import { resolve } from "node:path";
-import { isScalar, LineCounter, parseDocument } from "yaml";
+import { isScalar } from "yaml";
 import type { Document } from "yaml";
-import { formatProblem } from "../../policy/mod.ts";
 import type { Problem } from "../../policy/mod.ts";
 import type { DestinationSpec } from "../destination/destination.ts";
 import { directorySpec } from "../destination/uri.ts";
-import { IdentityError } from "../error.ts";
-import { placeOf, schemaProblems } from "./_problems.ts";
-import type { Path, Source } from "./_problems.ts";
+import { placeOf, schemaProblems } from "../config/problems.ts";
+import type { Path, Source } from "../config/problems.ts";
+import { checkYaml, invalidConfig, parseYaml } from "../config/yaml.ts";
 import { identitySchema, rootSchema } from "./_schema.ts";
 import type { RawConfig, RawDestination, RawIdentity } from "./_schema.ts";
 import {
@@ -34,9 +33,6 @@ export interface ConfigOverrides {
   readonly debug?: boolean;
 }
 
-/** Far beyond any configuration. */
-const MAX_CONFIG_CHARS = 1_000_000;
-
 /**
  * Parses `tbot.yaml`, version 2; `file` is its name in messages. Throws `CONFIG_INVALID` with every
  * problem and its place.
@@ -46,35 +42,10 @@ export function parseBotConfig(
   file: string,
   overrides: ConfigOverrides = {},
 ): ParsedConfig {
-  if (text.length > MAX_CONFIG_CHARS) throw invalid(file, [], "it is too large");
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const source: Source = { file, document, lines };
-  if (document.errors.length > 0) {
-    throw invalid(
-      file,
-      document.errors.map(({ pos, message }) => {
-        const { line, col } = lines.linePos(pos[0]);
-        return { at: { file, line, column: col }, message };
-      }),
-    );
-  }
-  keepTokenText(document);
-  const root = rootSchema.safeParse(plain(document, file) ?? {});
-  if (!root.success) throw invalid(file, schemaProblems(source, rootSchema, root.error));
-  return assemble(root.data, source, overrides);
-}
-
-/** Aliases may unfold to more than memory holds; a configuration has use for few. */
-const MAX_ALIASES = 100;
-
-function plain(document: Document, file: string): unknown {
-  try {
-    return document.toJS({ maxAliasCount: MAX_ALIASES });
-  } catch (cause) {
-    const at = { file, line: 1, column: 1 };
-    throw invalid(file, [{ at, message: cause instanceof Error ? cause.message : String(cause) }]);
-  }
+  const source = parseYaml(text, file);
+  keepTokenText(source.document);
+  const root = checkYaml(source, rootSchema);
+  return assemble(root, source, overrides);
 }
 
 /** A token of digits alone is text as well, and must not lose any of them. */
@@ -122,7 +93,7 @@ function assemble(raw: RawConfig, source: Source, overrides: ConfigOverrides): P
   });
   checkApart(services, storage, report);
   const trust = trustOf(raw, overrides, (path, message) => report(path, message));
-  if (problems.length > 0) throw invalid(source.file, problems);
+  if (problems.length > 0) throw invalidConfig(source.file, problems);
   return {
     config: {
       proxyServer: proxyServer ?? "",
@@ -252,15 +223,4 @@ function destinationSpec(raw: RawDestination): DestinationSpec {
     acls: raw.acls ?? defaults.acls,
     readers: raw.readers ?? [],
   };
-}
-
-function invalid(file: string, problems: readonly Problem[], found?: string): IdentityError {
-  const list = problems.map((problem) => `\n  ${formatProblem(problem)}`).join("");
-  return new IdentityError(
-    "CONFIG_INVALID",
-    `Cannot use the configuration ${file}: ${
-      found ?? (problems.length === 1 ? "one problem" : `${problems.length} problems`)
-    }${list}`,
-    { hint: "Correct the file and start tbot again" },
-  );
 }
