@@ -66,7 +66,8 @@ class Builder {
   readonly #out: number[] = [];
   readonly #arg: number[] = [];
   readonly #sets: CharSet[] = [];
-  readonly #setIds = new Map<string, number>();
+  /** By the character of a set of one, else by its ranges. */
+  readonly #setIds = new Map<number | string, number>();
   #assertions = 0;
   #patternStart = 0;
 
@@ -163,7 +164,7 @@ class Builder {
   }
 
   #setId(set: CharSet): number {
-    const key = set.join();
+    const key = set.length === 2 && set[0] === set[1] ? set[0]! : set.join();
     let id = this.#setIds.get(key);
     if (id === undefined) {
       id = this.#sets.push(set) - 1;

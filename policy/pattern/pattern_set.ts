@@ -71,16 +71,17 @@ class Index implements PatternSet {
 
   constructor(patterns: readonly CompiledPattern[]) {
     const rest: CompiledPattern[] = [];
-    const order = new Map<CompiledPattern, number>();
+    const order = new Map<string, number>();
     patterns.forEach((pattern, index) => {
-      if (order.has(pattern)) return;
-      order.set(pattern, index);
+      // Roles repeat each other; of equal patterns only the first can be the answer.
+      if (order.has(pattern.source)) return;
+      order.set(pattern.source, index);
       if (!this.#place(pattern, index)) rest.push(pattern);
     });
     const chunks = chunked(rest);
     this.#groups = chunks.map((chunk) =>
       new Group(
-        chunk.map((pattern) => ({ node: pattern.node, index: order.get(pattern)! })),
+        chunk.map((pattern) => ({ node: pattern.node, index: order.get(pattern.source)! })),
         MAX_BYTES / chunks.length,
       )
     );
