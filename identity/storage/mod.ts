@@ -1,0 +1,4 @@
+/** Where a cluster keeps its state. */
+export { openSqliteStore } from "./sqlite.ts";
+export type { SqliteOptions } from "./sqlite.ts";
+export type { Change, Item, ItemKind, Reader, Store, StoredEvent, Transaction } from "./store.ts";

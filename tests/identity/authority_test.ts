@@ -1,0 +1,258 @@
+import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
+import type { Cluster } from "../../identity/authority/mod.ts";
+import { readTicket } from "../../identity/authority/mod.ts";
+import { generateKeyPair, IdentityError, systemClock } from "../../identity/mod.ts";
+import type { App, AuthorityClient, Clock } from "../../identity/mod.ts";
+import { issueCertificate, readCertificate } from "../../identity/x509/mod.ts";
+import { test } from "../support/harness.ts";
+import { AGENT, realAuthority, TTL } from "../support/real_authority.ts";
+import type { Credentials } from "../support/real_authority.ts";
+
+const app: App = {
+  name: "my-mcp-server",
+  description: "",
+  uri: "mcp+stdio://",
+  labels: { env: "dev" },
+};
+const devRole = `kind: role
+version: v6
+metadata:
+  name: dev
+spec:
+  allow:
+    app_labels:
+      env: dev
+    mcp:
+      tools: ['*']
+`;
+
+const refused = (code: string) => (error: unknown) => {
+  assert.ok(error instanceof IdentityError, String(error));
+  assert.equal(error.code, code, error.message);
+  return true;
+};
+
+test("a bot joins with a token and a pin, renews, and gets the identity of its roles", async (context) => {
+  const authority = await realAuthority(context);
+  await authority.addRole("dev", devRole);
+  await authority.addBot("robot", ["dev"]);
+  const token = await authority.addToken("robot");
+  const { publicKey, privateKey: key } = generateKeyPair();
+  const pinned = authority.connect(undefined, { kind: "pins", pins: [authority.pin] });
+  const joined = await pinned.join({ method: "token", token, publicKey, ttl: TTL });
+  assert.equal(readCertificate(joined.tls).spiffeId, "spiffe://example.test/bot/robot");
+
+  const next = generateKeyPair();
+  const bot = { certificate: joined.tls, key };
+  const renewed = await authority.connect(bot).renew({ publicKey: next.publicKey, ttl: TTL });
+  const { claims } = readCertificate(renewed.tls);
+  assert.equal(claims.kind === "bot" && claims.generation, 2);
+
+  const output = await authority.issue({ certificate: renewed.tls, key: next.privateKey });
+  const identity = readCertificate(output.certificate);
+  assert.deepEqual(identity.claims.kind === "identity" && identity.claims.roles, ["dev"]);
+  assert.ok(identity.notAfter <= readCertificate(renewed.tls).notAfter);
+  assert.deepEqual(await authority.auditTypes(), ["bot.join TJ001I"]);
+});
+
+test("a token joins once: the same key hears the same again, another key is refused", async (context) => {
+  const authority = await realAuthority(context);
+  await authority.addBot("robot");
+  const token = await authority.addToken("robot");
+  const { publicKey } = generateKeyPair();
+  const join = (key: string) =>
+    authority.connect().join({ method: "token", token, publicKey: key, ttl: TTL });
+  const instance = async () => {
+    const { claims } = readCertificate((await join(publicKey)).tls);
+    return claims.kind === "bot" ? [claims.instance, claims.generation] : [];
+  };
+  assert.deepEqual(await instance(), await instance());
+  await assert.rejects(join(generateKeyPair().publicKey), refused("JOIN_TOKEN_USED"));
+  assert.equal((await authority.auditTypes()).at(-1), "bot.join TJ001E");
+});
+
+test("of many machines with one token, one joins", async (context) => {
+  const authority = await realAuthority(context);
+  await authority.addBot("robot");
+  const token = await authority.addToken("robot");
+  const results = await Promise.allSettled(
+    Array.from({ length: 8 }, () =>
+      authority.connect().join({
+        method: "token",
+        token,
+        publicKey: generateKeyPair().publicKey,
+        ttl: TTL,
+      })),
+  );
+  assert.equal(results.filter(({ status }) => status === "fulfilled").length, 1);
+});
+
+test("an expired token and an unknown one are refused, each with its reason", async (context) => {
+  const authority = await realAuthority(context);
+  await authority.addBot("robot");
+  const { publicKey } = generateKeyPair();
+  const join = (token: string) =>
+    authority.connect().join({ method: "token", token, publicKey, ttl: TTL });
+  const old = await authority.addToken("robot", new Date(Date.now() - 1000));
+  await assert.rejects(join(old), refused("JOIN_TOKEN_EXPIRED"));
+  await assert.rejects(join("f".repeat(32)), refused("JOIN_REFUSED"));
+});
+
+test("nothing is sent to an authority whose CA has another pin, or another CA", async (context) => {
+  const authority = await realAuthority(context);
+  const other = await realAuthority(context, { name: "other.test" });
+  await authority.addBot("robot");
+  const token = await authority.addToken("robot");
+  const { publicKey } = generateKeyPair();
+  const request = { method: "token", token, publicKey, ttl: TTL } as const;
+  const pins = authority.connect(undefined, { kind: "pins", pins: [other.pin] });
+  await assert.rejects(pins.join(request), refused("CA_PIN_MISMATCH"));
+  const hostCas = [other.cluster.keys.host.certificate];
+  const cas = authority.connect(undefined, { kind: "cas", hostCas });
+  await assert.rejects(cas.join(request), refused("TLS_UNTRUSTED"));
+  const system = authority.connect(undefined, { kind: "system" });
+  await assert.rejects(system.join(request), refused("TLS_UNTRUSTED"));
+  // The token is still good: no one has heard of it.
+  await authority.connect().join(request);
+});
+
+test("a lost renewal is forgiven; credentials on two machines lock that instance alone", async (context) => {
+  const authority = await realAuthority(context);
+  await authority.addBot("robot");
+  const first = await authority.join("robot");
+  const { publicKey } = generateKeyPair();
+  const renew = (key: string) => authority.connect(first).renew({ publicKey: key, ttl: TTL });
+  const generation = async (key: string) => {
+    const { claims } = readCertificate((await renew(key)).tls);
+    return claims.kind === "bot" && claims.generation;
+  };
+  assert.equal(await generation(publicKey), 2);
+  assert.equal(await generation(publicKey), 2);
+  await assert.rejects(renew(generateKeyPair().publicKey), refused("LOCKED"));
+  assert.equal((await authority.auditTypes()).at(-1), "bot.generation_mismatch TCB00W");
+  await assert.rejects(renew(publicKey), refused("LOCKED"), "the lock holds for both machines");
+  await authority.issue(await authority.join("robot"));
+});
+
+test("a session is for one app, behind a ticket, and its certificate opens nothing else", async (context) => {
+  const authority = await realAuthority(context);
+  await authority.addRole("dev", devRole);
+  await authority.addBot("robot", ["dev"]);
+  await authority.addApp(app);
+  const identity = await authority.issue(await authority.join("robot"));
+  const session = generateKeyPair();
+  const grant = await authority.connect(identity)
+    .openSession({ app: app.name, publicKey: session.publicKey });
+  const ticket = readTicket(
+    grant.servername,
+    authority.cluster.keys.ticket.publicKey,
+    new Date(),
+  );
+  const { claims, notAfter } = readCertificate(grant.certificate);
+  assert.ok(claims.kind === "session");
+  assert.equal(claims.app, app.name);
+  assert.equal(claims.ticket, ticket?.id);
+  assert.equal(grant.agent, `spiffe://example.test/agent/${AGENT}`);
+  assert.ok(notAfter <= readCertificate(identity.certificate).notAfter);
+
+  const stranger = authority.connect({ certificate: grant.certificate, key: session.privateKey });
+  for (const [name, call] of endpoints(stranger)) {
+    await assert.rejects(call(), refused("ACCESS_DENIED"), name);
+  }
+});
+
+test("no session without allow_reissue, without a role that reaches the app, or without the app", async (context) => {
+  const authority = await realAuthority(context);
+  await authority.addRole("dev", devRole);
+  await authority.addRole(
+    "other",
+    devRole.replace("name: dev", "name: other").replace(": dev", ": prod"),
+  );
+  await authority.addBot("robot", ["dev", "other"]);
+  await authority.addApp(app);
+  const bot = await authority.join("robot");
+  const open = async (identity: Credentials, name = app.name) =>
+    await authority.connect(identity)
+      .openSession({ app: name, publicKey: generateKeyPair().publicKey });
+  await assert.rejects(
+    open(await authority.issue(bot, { reissue: false })),
+    refused("REISSUE_DENIED"),
+  );
+  await assert.rejects(
+    open(await authority.issue(bot, { roles: ["other"] })),
+    refused("ACCESS_DENIED"),
+  );
+  await assert.rejects(open(await authority.issue(bot), "unknown"), refused("ACCESS_DENIED"));
+  await assert.rejects(authority.issue(bot, { roles: ["foreign"] }), refused("ACCESS_DENIED"));
+
+  const identity = await authority.issue(bot);
+  assert.deepEqual((await authority.connect(identity).apps()).apps.map(({ name }) => name), [
+    app.name,
+  ]);
+  await authority.addBot("robot", ["other"]);
+  await assert.rejects(open(identity), refused("ACCESS_DENIED"), "a role taken acts at once");
+  await authority.cluster.store.update((tx) =>
+    tx.put("lock", "l", { target: { bot: "robot" }, message: "stolen", created: "" })
+  );
+  await assert.rejects(open(identity), refused("LOCKED"));
+});
+
+test("every endpoint refuses a caller without a certificate, or with one that is not ours", async (context) => {
+  const authority = await realAuthority(context);
+  const other = await realAuthority(context, { name: "other.test" });
+  await other.addBot("robot");
+  const foreign = await other.join("robot");
+  for (const credentials of [undefined, foreign]) {
+    for (const [name, call] of endpoints(authority.connect(credentials))) {
+      await assert.rejects(call(), refused("ACCESS_DENIED"), name);
+    }
+  }
+});
+
+test("an expired certificate is refused by the authority's own clock", async (context) => {
+  let offset = 0;
+  const clock: Clock = { ...systemClock, now: () => new Date(Date.now() + offset) };
+  const authority = await realAuthority(context, { clock });
+  await authority.addBot("robot");
+  const bot = await authority.join("robot");
+  offset = (TTL + 1) * 1000;
+  await assert.rejects(authority.issue(bot), refused("CERTIFICATE_EXPIRED"));
+});
+
+test("a truly expired certificate never passes, whatever TLS made of it", async (context) => {
+  const authority = await realAuthority(context);
+  await authority.addBot("robot");
+  const expired = await expiredBot(authority.cluster);
+  assert.ok(new Date(new X509Certificate(expired.certificate).validTo) < new Date());
+  await assert.rejects(
+    authority.issue(expired),
+    (error: unknown) =>
+      error instanceof IdentityError &&
+      ["ACCESS_DENIED", "CERTIFICATE_EXPIRED", "TLS_UNTRUSTED"].includes(error.code),
+  );
+});
+
+function endpoints(client: AuthorityClient): [string, () => Promise<unknown>][] {
+  const publicKey = generateKeyPair().publicKey;
+  return [
+    ["renew", () => client.renew({ publicKey, ttl: TTL })],
+    ["identities", () => client.issueIdentity({ publicKey, ttl: TTL, reissue: true })],
+    ["sessions", () => client.openSession({ app: app.name, publicKey })],
+    ["apps", () => client.apps()],
+  ];
+}
+
+async function expiredBot(cluster: Cluster): Promise<Credentials> {
+  const { publicKey, privateKey: key } = generateKeyPair();
+  const now = Date.now();
+  const { certificate } = await issueCertificate(cluster.keys.user, {
+    cluster: cluster.name,
+    publicKey,
+    claims: { kind: "bot", bot: "robot", instance: "0".repeat(32), generation: 1 },
+    notBefore: new Date(now - 30_000),
+    notAfter: new Date(now - 10_000),
+    usage: ["client"],
+  });
+  return { certificate, key };
+}
