@@ -86,7 +86,8 @@ function keysAt(schema: z.ZodType, path: Path): string[] {
 }
 
 function unwrapped(schema: unknown): unknown {
-  return schema instanceof z.ZodOptional ? unwrapped(schema.unwrap()) : schema;
+  const wrapped = schema instanceof z.ZodOptional || schema instanceof z.ZodDefault;
+  return wrapped ? unwrapped(schema.unwrap()) : schema;
 }
 
 /** The known key that is one or two typing mistakes away, if there is one. */

@@ -1,0 +1,225 @@
+/** `teleport.yaml`, as far as MCP access goes: one file for relay, authority and agent. */
+import { readFileSync } from "node:fs";
+import { homedir, userInfo } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { z } from "zod";
+import { checkYaml, invalidConfig, parseYaml, placeOf } from "../../identity/config/mod.ts";
+import type { Source } from "../../identity/config/mod.ts";
+import { IdentityError } from "../../identity/mod.ts";
+import type { App } from "../../identity/mod.ts";
+
+/** What the programs of a cluster need to know. */
+export interface ClusterConfig {
+  readonly dataDir: string;
+  /** The stored name, or the default of a new cluster, when absent. */
+  readonly clusterName: string | undefined;
+  readonly listen: HostPort;
+  /** Addresses that clients use, `host:port`. */
+  readonly publicAddrs: readonly string[];
+  /** Apps of the file. */
+  readonly apps: readonly App[];
+  /** Label selectors of app resources that the agent takes up. */
+  readonly appSelectors: readonly LabelSelector[];
+}
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+export type LabelSelector = Readonly<Record<string, readonly string[]>>;
+
+/** The original's public port; on loopback, since nothing says that others may come. */
+export const DEFAULT_LISTEN: HostPort = { host: "127.0.0.1", port: 3080 };
+
+/** Added to MCP apps by the original, so that roles can select them. */
+const MCP_LABEL = { "teleport.internal/app-sub-kind": "mcp" };
+
+// YAML 1.2 reads `yes` and `no` as text; files in the field are full of them.
+const toggle = z.union([z.boolean(), z.enum(["yes", "no", "on", "off", "true", "false"])])
+  .transform((value) => value === true || value === "yes" || value === "on" || value === "true");
+const oneOrMany = z.union([z.string(), z.array(z.string())])
+  .transform((value) => typeof value === "string" ? [value] : value);
+const labels = z.record(z.string(), z.string());
+const disabledService = z.looseObject({ enabled: toggle.optional() });
+
+const appSchema = z.strictObject({
+  name: z.string().regex(
+    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    "an app's name has lower-case letters, digits and dashes, and at most 63 of them",
+  ),
+  description: z.string().default(""),
+  uri: z.string().optional(),
+  labels: labels.default({}),
+  mcp: z.strictObject({
+    command: z.string().min(1),
+    args: z.array(z.string()).default([]),
+    run_as_host_user: z.string().min(1),
+  }).optional(),
+});
+
+const schema = z.strictObject({
+  version: z.string().optional(),
+  teleport: z.strictObject({
+    nodename: z.string().optional(),
+    data_dir: z.string().min(1).optional(),
+    log: z.looseObject({}).optional(),
+    diag_addr: z.string().optional(),
+  }).default({}),
+  auth_service: z.strictObject({
+    enabled: toggle.default(true),
+    cluster_name: z.string().regex(
+      /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/,
+      "a cluster's name is a lower-case DNS name",
+    ).optional(),
+    listen_addr: z.string().optional(),
+    proxy_listener_mode: z.string().optional(),
+  }).default({ enabled: true }),
+  proxy_service: z.strictObject({
+    enabled: toggle.default(true),
+    web_listen_addr: z.string().optional(),
+    public_addr: oneOrMany.default([]),
+    listen_addr: z.string().optional(),
+  }).default({ enabled: true, public_addr: [] }),
+  app_service: z.strictObject({
+    enabled: toggle.default(true),
+    resources: z.array(z.strictObject({
+      labels: z.record(z.string(), oneOrMany),
+    })).default([]),
+    apps: z.array(appSchema).default([]),
+  }).default({ enabled: true, resources: [], apps: [] }),
+  ssh_service: disabledService.optional(),
+  db_service: disabledService.optional(),
+  kubernetes_service: disabledService.optional(),
+  windows_desktop_service: disabledService.optional(),
+  discovery_service: disabledService.optional(),
+});
+
+type RawConfig = z.infer<typeof schema>;
+
+/** The configuration of a cluster without a file: complete, private to this machine. */
+export function defaultConfig(): ClusterConfig {
+  return {
+    dataDir: defaultDataDir(),
+    clusterName: undefined,
+    listen: DEFAULT_LISTEN,
+    publicAddrs: [],
+    apps: [],
+    appSelectors: [{ "*": ["*"] }],
+  };
+}
+
+/** Where a cluster keeps its state when nothing else is said. */
+export function defaultDataDir(): string {
+  if (process.platform !== "win32" && userInfo().uid === 0) return "/var/lib/postern";
+  const data = process.platform === "win32"
+    ? process.env["LOCALAPPDATA"]
+    : process.env["XDG_DATA_HOME"];
+  return join(data || join(homedir(), ".local", "share"), "postern");
+}
+
+/** Reads a file; throws `CONFIG_INVALID` with every problem and its place. */
+export function readClusterConfig(path: string): ClusterConfig {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? "unknown error";
+    throw new IdentityError("CONFIG_INVALID", `Cannot read the configuration ${path}: ${code}`, {
+      hint: "Check the path after -c",
+      cause,
+    });
+  }
+  return parseClusterConfig(text, path);
+}
+
+export function parseClusterConfig(text: string, file: string): ClusterConfig {
+  const source = parseYaml(text, file);
+  const raw = checkYaml(source, schema);
+  refuseWhatIsMissing(raw, source);
+  const { web_listen_addr } = raw.proxy_service;
+  return {
+    dataDir: raw.teleport.data_dir ?? defaultDataDir(),
+    clusterName: raw.auth_service.cluster_name,
+    listen: web_listen_addr === undefined ? DEFAULT_LISTEN : parseListen(web_listen_addr, source),
+    publicAddrs: raw.proxy_service.public_addr,
+    apps: raw.app_service.enabled
+      ? raw.app_service.apps.map((app, index) => toApp(app, index, source))
+      : [],
+    appSelectors: raw.app_service.enabled
+      ? raw.app_service.resources.map(({ labels }) => labels)
+      : [],
+  };
+}
+
+function refuseWhatIsMissing(raw: RawConfig, source: Source): void {
+  const problems = [];
+  for (const service of ["auth_service", "proxy_service"] as const) {
+    if (raw[service].enabled) continue;
+    problems.push({
+      at: placeOf(source, [service, "enabled"]),
+      message: `${service} cannot be switched off yet`,
+      hint: "authority, relay and agent run in one process",
+    });
+  }
+  const foreign = [
+    "ssh_service",
+    "db_service",
+    "kubernetes_service",
+    "windows_desktop_service",
+    "discovery_service",
+  ] as const;
+  for (const service of foreign) {
+    if (raw[service]?.enabled !== true) continue;
+    problems.push({
+      at: placeOf(source, [service, "enabled"]),
+      message: `Postern has no ${service}`,
+      hint: "it serves MCP apps only: remove the section or set enabled: no",
+    });
+  }
+  if (problems.length > 0) throw invalidConfig(source.file, problems);
+}
+
+function toApp(raw: z.infer<typeof appSchema>, index: number, source: Source): App {
+  const place = (...path: string[]) => placeOf(source, ["app_service", "apps", index, ...path]);
+  const uri = raw.uri ?? "mcp+stdio://";
+  if (!uri.startsWith("mcp+stdio://")) {
+    throw invalidConfig(source.file, [{
+      at: place("uri"),
+      message: `the uri of app "${raw.name}" is not supported yet: ${uri}`,
+      hint: "give `mcp.command` for a server that speaks over stdin and stdout",
+    }]);
+  }
+  if (!raw.mcp) {
+    throw invalidConfig(source.file, [{
+      at: place(),
+      message: `app "${raw.name}" has no \`mcp\` section`,
+      hint: "write mcp: with command, args and run_as_host_user",
+    }]);
+  }
+  return {
+    name: raw.name,
+    description: raw.description,
+    uri,
+    labels: { ...MCP_LABEL, ...raw.labels },
+    mcp: {
+      command: raw.mcp.command,
+      args: raw.mcp.args,
+      runAsHostUser: raw.mcp.run_as_host_user,
+    },
+  };
+}
+
+function parseListen(text: string, source: Source): HostPort {
+  const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]]*):([0-9]{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (match && port <= 65_535) {
+    return { host: match[1]?.replace(/^\[|\]$/g, "") || "0.0.0.0", port };
+  }
+  throw invalidConfig(source.file, [{
+    at: placeOf(source, ["proxy_service", "web_listen_addr"]),
+    message: `\`web_listen_addr\` is not an address: ${text}`,
+    hint: "write host:port, for example 0.0.0.0:443",
+  }]);
+}

@@ -1,0 +1,134 @@
+import assert from "node:assert/strict";
+import {
+  DEFAULT_LISTEN,
+  defaultDataDir,
+  parseClusterConfig,
+} from "../../cli/config/teleport_yaml.ts";
+import { IdentityError } from "../../identity/mod.ts";
+import { test } from "../support/harness.ts";
+
+const guide = `version: v3
+teleport:
+  nodename: mcp-host
+  data_dir: /var/lib/teleport
+auth_service:
+  enabled: yes
+  cluster_name: example.com
+proxy_service:
+  enabled: "yes"
+  web_listen_addr: 0.0.0.0:443
+  public_addr: example.com:443
+app_service:
+  enabled: true
+  resources:
+    - labels:
+        env: [dev, test]
+  apps:
+    - name: my-mcp-server
+      description: A server
+      labels:
+        env: dev
+      mcp:
+        command: npx
+        args: ["-y", "@modelcontextprotocol/server-everything"]
+        run_as_host_user: nobody
+ssh_service:
+  enabled: no
+`;
+
+test("parseClusterConfig() reads the guide's file", () => {
+  assert.deepEqual(parseClusterConfig(guide, "teleport.yaml"), {
+    dataDir: "/var/lib/teleport",
+    clusterName: "example.com",
+    listen: { host: "0.0.0.0", port: 443 },
+    publicAddrs: ["example.com:443"],
+    apps: [{
+      name: "my-mcp-server",
+      description: "A server",
+      uri: "mcp+stdio://",
+      labels: { "teleport.internal/app-sub-kind": "mcp", env: "dev" },
+      mcp: {
+        command: "npx",
+        args: ["-y", "@modelcontextprotocol/server-everything"],
+        runAsHostUser: "nobody",
+      },
+    }],
+    appSelectors: [{ env: ["dev", "test"] }],
+  });
+});
+
+test("parseClusterConfig() fills an empty file with private defaults", () => {
+  assert.deepEqual(parseClusterConfig("", "teleport.yaml"), {
+    dataDir: defaultDataDir(),
+    clusterName: undefined,
+    listen: DEFAULT_LISTEN,
+    publicAddrs: [],
+    apps: [],
+    appSelectors: [],
+  });
+  assert.deepEqual(DEFAULT_LISTEN, { host: "127.0.0.1", port: 3080 });
+});
+
+const listening = (address: string) =>
+  parseClusterConfig(`proxy_service: {web_listen_addr: "${address}"}`, "f").listen;
+
+test("web_listen_addr is host:port, with every interface when there is no host", () => {
+  assert.deepEqual(listening(":443"), { host: "0.0.0.0", port: 443 });
+  assert.deepEqual(listening("[::1]:0"), { host: "::1", port: 0 });
+  assert.deepEqual(listening("localhost:3080"), { host: "localhost", port: 3080 });
+});
+
+const bad: readonly { what: string; yaml: string; says: RegExp }[] = [
+  {
+    what: "an unknown key, with the nearest one",
+    yaml: "proxy_service:\n  web_listen_adr: 0.0.0.0:443\n",
+    says: /f:2:3: unknown key `web_listen_adr` \(did you mean `web_listen_addr`\?\)/,
+  },
+  {
+    what: "an address without a port",
+    yaml: "proxy_service:\n  web_listen_addr: example.com\n",
+    says: /f:2:20: `web_listen_addr` is not an address: example.com/,
+  },
+  {
+    what: "an app without a server",
+    yaml: "app_service:\n  apps:\n    - name: a\n",
+    says: /f:3:7: app "a" has no `mcp` section/,
+  },
+  {
+    what: "an app without the user that it runs as",
+    yaml: "app_service:\n  apps:\n    - name: a\n      mcp: {command: x}\n",
+    says: /f:4:12: .*`run_as_host_user` is missing/,
+  },
+  {
+    what: "an app that is not reached over stdio",
+    yaml: "app_service:\n  apps:\n    - name: a\n      uri: mcp+http://localhost/mcp\n",
+    says: /f:4:12: the uri of app "a" is not supported yet/,
+  },
+  {
+    what: "an app's name that is no DNS label",
+    yaml: "app_service:\n  apps:\n    - {name: A b, mcp: {command: x, run_as_host_user: y}}\n",
+    says: /f:3:14: an app's name has lower-case letters/,
+  },
+  {
+    what: "a service that Postern has not",
+    yaml: "ssh_service:\n  enabled: yes\n",
+    says: /f:2:12: Postern has no ssh_service/,
+  },
+  {
+    what: "a cluster without its authority",
+    yaml: "auth_service:\n  enabled: no\n",
+    says: /f:2:12: auth_service cannot be switched off yet/,
+  },
+  { what: "broken YAML", yaml: "a: [1\n", says: /f:\d+:\d+: / },
+];
+
+for (const { what, yaml, says } of bad) {
+  test(`parseClusterConfig() refuses ${what}, and says where`, () => {
+    assert.throws(() => parseClusterConfig(yaml, "f"), (error: unknown) => {
+      assert.ok(error instanceof IdentityError);
+      assert.equal(error.code, "CONFIG_INVALID");
+      assert.match(error.message, says);
+      return true;
+    });
+  });
+}
