@@ -36,17 +36,18 @@ export interface SqliteOptions {
 
 /** Opens the store in a directory, creating both as needed. */
 export function openSqliteStore(options: SqliteOptions): Store {
-  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
   const file = join(options.directory, "cluster.sqlite");
-  const database = new DatabaseSync(file);
+  let database: DatabaseSync | undefined;
   try {
+    mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+    database = new DatabaseSync(file);
     chmodSync(file, 0o600);
     // The lock lasts as long as the process, however it ends: a second process is turned away.
     database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;");
     database.exec("PRAGMA synchronous = FULL;");
     migrate(database, file);
   } catch (cause) {
-    database.close();
+    database?.close();
     throw explain(cause, options.directory);
   }
   return new SqliteStore(database, options.now);

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { IdentityError } from "../../identity/mod.ts";
 import { openSqliteStore } from "../../identity/storage/sqlite.ts";
 import type { Change, Store } from "../../identity/storage/store.ts";
 import { test } from "../support/harness.ts";
@@ -101,4 +102,15 @@ test("a second process is turned away from a data directory in use", (context) =
   const args = "Bun" in globalThis ? ["-e", script] : ["eval", script];
   const { stdout } = spawnSync(process.execPath, args, { encoding: "utf8" });
   assert.equal(stdout.trim(), "DATA_DIR_IN_USE");
+});
+
+test("a data directory that cannot be made is refused with its path and the reason", (context) => {
+  const file = join(scratch(context), "file");
+  writeFileSync(file, "");
+  assert.throws(() => openSqliteStore({ directory: join(file, "data"), now }), (error: unknown) => {
+    assert.ok(error instanceof IdentityError);
+    assert.equal(error.code, "STORE_INVALID");
+    assert.match(error.message, /file\/data: .*(ENOTDIR|not a directory)/i);
+    return true;
+  });
 });
