@@ -1,0 +1,61 @@
+/** The commands of tsh, which `tsh-mcp` answers to by either name. */
+import { Argument, Command, Option } from "@commander-js/extra-typings";
+import type { TshHost } from "./_tsh_host.ts";
+
+export type { TshHost } from "./_tsh_host.ts";
+
+/** They throw: one of our errors, or commander's own once it has told the user on stderr. */
+export async function tsh(host: TshHost): Promise<number> {
+  let exitCode = 0;
+  const root = tshRoot(host);
+  const mcp = root.command("mcp").description("MCP servers of the cluster");
+  // `tsh-mcp connect …` is the same as `tsh mcp connect …`.
+  for (const parent of [mcp, root] as const) {
+    parent.command("connect", { hidden: parent !== mcp })
+      .description("Stand in for an MCP server: its messages on stdin and stdout")
+      .argument("<app>", "name of the app")
+      .option("--auto-reconnect", "open a new session when one is lost (default)")
+      .option("--no-auto-reconnect", "end when the session is lost")
+      .action(async (app, { autoReconnect = true }) => {
+        const { connect } = await import("./tsh_connect.ts");
+        exitCode = await connect({ ...root.opts(), app, autoReconnect }, host);
+      });
+  }
+  mcp.command("ls").description("List the MCP servers that the identity may reach")
+    .addOption(
+      new Option("-f, --format <format>", "format of the list")
+        .choices(["text", "json", "yaml"] as const).default("text" as const),
+    )
+    .action(async ({ format }) => {
+      const { list } = await import("./tsh_ls.ts");
+      await list({ ...root.opts(), format }, host);
+    });
+  mcp.command("config").description("Print what an MCP client's configuration needs")
+    .addArgument(new Argument("<app>", "name of the app"))
+    .action(async (app) => {
+      const { config } = await import("./tsh_config.ts");
+      config({ ...root.opts(), app }, host);
+    });
+  root.command("version").description("Print the version")
+    .action(() => void host.stdout.write(`Postern v${host.version}\n`));
+  await root.parseAsync(host.args, { from: "user" });
+  return exitCode;
+}
+
+function tshRoot({ stdout, stderr }: TshHost) {
+  return new Command("tsh")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void stdout.write(text),
+      writeErr: (text) => void stderr.write(text),
+    })
+    .configureHelp({ showGlobalOptions: true })
+    .description("Reaches the MCP servers of the cluster with an identity that tbot keeps")
+    .option("-i, --identity <path>", "identity file that tbot has written")
+    .option("--proxy <host:port>", "public address of the cluster")
+    .addOption(new Option("--insecure", "accepted, without effect").hideHelp())
+    .option("-d, --debug", "log in detail")
+    .addOption(
+      new Option("--log-format <format>", "format of the log").choices(["text", "json"] as const),
+    );
+}

@@ -1,0 +1,116 @@
+/**
+ * The world, as a value: everything that a program takes from the process it runs in. It is the
+ * only file that names a runtime; tests pass a host of their own.
+ */
+import { basename } from "node:path";
+import process from "node:process";
+import type { Readable, Writable } from "node:stream";
+import { isatty } from "node:tty";
+import { connectAuthority, systemClock, VERSION } from "../identity/mod.ts";
+import type { AuthorityClient, Clock, ConnectOptions, Log } from "../identity/mod.ts";
+import { createLog, type LogFormat } from "./log.ts";
+
+export interface Host {
+  /** The arguments after the program's name. */
+  readonly args: readonly string[];
+  /** The name that the program was called by, without folders and `.exe`. */
+  readonly programName: string;
+  /** The command line that starts this program again. */
+  readonly selfCommand: readonly string[];
+  /** Such as `0.1.0`. */
+  readonly version: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+  /** Whether a person sits at the other end. */
+  readonly isTty: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean };
+  readonly clock: Clock;
+  /** Aborted by SIGINT and SIGTERM; a second one ends the process at once. */
+  readonly signal: AbortSignal;
+  /** Calls `listener` on a signal; returns how to stop that. */
+  onSignal(name: "SIGHUP" | "SIGUSR1", listener: () => void): () => void;
+  /** A log on stderr: for people on a terminal, JSON otherwise, unless a format is given. */
+  openLog(options: { readonly debug: boolean; readonly format?: LogFormat | undefined }): Log;
+  connect(options: ConnectOptions): AuthorityClient;
+}
+
+declare const Bun: { readonly isStandaloneExecutable?: boolean } | undefined;
+
+/** The process that this is. */
+export const host: Host = {
+  args: process.argv.slice(2),
+  programName: programName(),
+  selfCommand: selfCommand(),
+  version: VERSION,
+  env: process.env,
+  get stdin() {
+    return process.stdin;
+  },
+  // Streams are made when they are first used: each costs a start some milliseconds.
+  get stdout() {
+    return stdout ??= ending(process.stdout);
+  },
+  get stderr() {
+    return stderr ??= ending(process.stderr);
+  },
+  get isTty() {
+    return { stdin: isatty(0), stdout: isatty(1), stderr: isatty(2) };
+  },
+  clock: systemClock,
+  get signal() {
+    return signal ??= takeOverSignals();
+  },
+  onSignal(name, listener) {
+    process.on(name, listener);
+    return () => void process.off(name, listener);
+  },
+  openLog: ({ debug, format }) =>
+    createLog({
+      write: (line) => host.stderr.write(line),
+      format: format ?? (isatty(2) ? "text" : "json"),
+      debug,
+      now: () => new Date(),
+    }),
+  connect: connectAuthority,
+};
+
+let stdout: Writable | undefined;
+let stderr: Writable | undefined;
+let signal: AbortSignal | undefined;
+
+/** Whoever reads our output may stop at any time; there is nobody left to tell. */
+function ending(output: Writable): Writable {
+  return output.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit();
+    throw error;
+  });
+}
+
+/** Signals are taken over when somebody can act on them, and not before. */
+function takeOverSignals(): AbortSignal {
+  const controller = new AbortController();
+  for (const [name, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(128 + number);
+      controller.abort(new Error(`stopped by ${name}`));
+    });
+  }
+  return controller.signal;
+}
+
+function isCompiled(): boolean {
+  return typeof Bun !== "undefined" && Bun.isStandaloneExecutable === true;
+}
+
+/** A compiled program is called by its own name or by a link; otherwise a runtime is called. */
+function programName(): string {
+  const called = isCompiled() ? process.argv0 : process.argv[1] ?? "";
+  return basename(called).replace(/\.(exe|ts)$/i, "");
+}
+
+function selfCommand(): readonly string[] {
+  return isCompiled()
+    ? [process.execPath]
+    : [process.execPath, ...process.execArgv, process.argv[1] ?? ""];
+}
