@@ -15,7 +15,7 @@ import {
   readIdentityFile,
 } from "../../identity/mod.ts";
 import type { RelayError } from "../error.ts";
-import { excerptId } from "../gate/_oversized.ts";
+import { excerptId } from "../wire/excerpt.ts";
 import { LineSplitter } from "../wire/line_splitter.ts";
 import { LineWriter } from "../wire/line_writer.ts";
 import { peekMessage } from "../wire/peek.ts";

@@ -1,1 +1,0 @@
-export { type Excerpt, excerptId } from "../wire/excerpt.ts";
