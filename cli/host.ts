@@ -37,13 +37,38 @@ export interface Host {
 
 declare const Bun: { readonly isStandaloneExecutable?: boolean } | undefined;
 
+/**
+ * Under Deno a variable that may not be read is as good as unset. Otherwise the YAML parser alone,
+ * which looks for its own debugging switches, would make every entry ask for a permission.
+ */
+function readableEnv(): Host["env"] {
+  if (typeof Deno === "undefined") return process.env;
+  const granted = (variable?: string) =>
+    Deno.permissions.querySync({ name: "env", ...(variable && { variable }) }).state === "granted";
+  const { env } = process;
+  const get = (name: string | symbol) =>
+    typeof name === "string" && granted(name) ? env[name] : undefined;
+  // An object of its own: a proxy of `process.env` itself is checked against it at each access.
+  return process.env = new Proxy<NodeJS.ProcessEnv>({}, {
+    get: (_, name) => get(name),
+    set: (_, name, value) => Reflect.set(env, name, value),
+    has: (_, name) => get(name) !== undefined,
+    ownKeys: () => granted() ? Reflect.ownKeys(env) : [],
+    getOwnPropertyDescriptor: (_, name) => {
+      const value = get(name);
+      const descriptor = { value, configurable: true, enumerable: true, writable: true };
+      return value === undefined ? undefined : descriptor;
+    },
+  });
+}
+
 /** The process that this is. */
 export const host: Host = {
   args: process.argv.slice(2),
   programName: programName(),
   selfCommand: selfCommand(),
   version: VERSION,
-  env: process.env,
+  env: readableEnv(),
   get stdin() {
     return process.stdin;
   },

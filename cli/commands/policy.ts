@@ -1,0 +1,39 @@
+/** `policy lint|test|explain|diff`: work on roles in files, without a cluster. */
+import { Command, Option } from "@commander-js/extra-typings";
+
+export interface PolicyHost {
+  readonly args: readonly string[];
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown };
+}
+
+/** They throw: one of our errors, or commander's own once it has told the user on stderr. */
+export async function policy(host: PolicyHost): Promise<number> {
+  let exitCode = 0;
+  const root = policyRoot(host);
+  root.command("lint").description("Find mistakes in roles, and what is worth knowing")
+    .argument("<path...>", "role files, or folders of them")
+    .addOption(
+      new Option("-f, --format <format>", "format of the findings")
+        .choices(["text", "json", "sarif", "github"] as const).default("text" as const),
+    )
+    .option("--tools <path>", "answer to tools/list in JSON, to check tool names against")
+    .option("--fix", "remove rules that add nothing")
+    .action(async (paths, options) => {
+      const { lint } = await import("./policy_lint.ts");
+      exitCode = await lint({ paths, ...options }, host);
+    });
+  await root.parseAsync(host.args, { from: "user" });
+  return exitCode;
+}
+
+function policyRoot({ stdout, stderr }: PolicyHost) {
+  return new Command("policy")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void stdout.write(text),
+      writeErr: (text) => void stderr.write(text),
+    })
+    .description("Checks roles in files: what they say, and what they decide")
+    .option("-d, --debug", "explain unexpected failures in detail");
+}
