@@ -11,6 +11,8 @@ import type { App } from "../../identity/mod.ts";
 
 /** What the programs of a cluster need to know. */
 export interface ClusterConfig {
+  /** The file that says all this, if one does. */
+  readonly file: string | undefined;
   readonly dataDir: string;
   /** The stored name, or the default of a new cluster, when absent. */
   readonly clusterName: string | undefined;
@@ -101,6 +103,7 @@ type RawConfig = z.infer<typeof schema>;
 /** The configuration of a cluster without a file: complete, private to this machine. */
 export function defaultConfig(): ClusterConfig {
   return {
+    file: undefined,
     dataDir: defaultDataDir(),
     clusterName: undefined,
     listen: DEFAULT_LISTEN,
@@ -140,6 +143,7 @@ export function parseClusterConfig(text: string, file: string): ClusterConfig {
   refuseWhatIsMissing(raw, source);
   const { web_listen_addr } = raw.proxy_service;
   return {
+    file,
     dataDir: raw.teleport.data_dir ?? defaultDataDir(),
     clusterName: raw.auth_service.cluster_name,
     listen: web_listen_addr === undefined ? DEFAULT_LISTEN : parseListen(web_listen_addr, source),

@@ -38,6 +38,7 @@ ssh_service:
 
 test("parseClusterConfig() reads the guide's file", () => {
   assert.deepEqual(parseClusterConfig(guide, "teleport.yaml"), {
+    file: "teleport.yaml",
     dataDir: "/var/lib/teleport",
     clusterName: "example.com",
     listen: { host: "0.0.0.0", port: 443 },
@@ -59,6 +60,7 @@ test("parseClusterConfig() reads the guide's file", () => {
 
 test("parseClusterConfig() fills an empty file with private defaults", () => {
   assert.deepEqual(parseClusterConfig("", "teleport.yaml"), {
+    file: "teleport.yaml",
     dataDir: defaultDataDir(),
     clusterName: undefined,
     listen: DEFAULT_LISTEN,

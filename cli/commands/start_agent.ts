@@ -1,0 +1,174 @@
+/** `app-agent start`: authority, relay and agent in one process, behind one port. */
+import { randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
+import {
+  createPublicServer,
+  HostIdentity,
+  openCluster,
+  readTicket,
+} from "../../identity/authority/mod.ts";
+import type { Cluster } from "../../identity/authority/mod.ts";
+import { createAdmin, serveAdmin } from "../../identity/authority/admin/mod.ts";
+import { caPin, parseProxy } from "../../identity/mod.ts";
+import type { App, Clock, Log } from "../../identity/mod.ts";
+import { openSqliteStore } from "../../identity/storage/mod.ts";
+import { createAgent, spawnReaper } from "../../relay/agent/mod.ts";
+import { startListener } from "../../relay/proxy/mod.ts";
+import type { ClusterConfig, LabelSelector } from "../config/teleport_yaml.ts";
+
+/** What `app-agent start` needs of the world. */
+export interface AgentHost {
+  readonly stdout: { write(text: string): unknown };
+  readonly clock: Clock;
+  /** Aborted when the process is asked to end. */
+  readonly signal: AbortSignal;
+  /** The command line that starts this program again. */
+  readonly selfCommand: readonly string[];
+}
+
+/** Runs a whole cluster until the host's signal is aborted. */
+export async function startAgent(host: AgentHost, config: ClusterConfig, log: Log): Promise<void> {
+  const { clock, signal } = host;
+  await using resources = new AsyncDisposableStack();
+  const store = openSqliteStore({ directory: config.dataDir, now: () => clock.now() });
+  resources.defer(() => store.close());
+  const name = config.clusterName === undefined ? {} : { name: config.clusterName };
+  const cluster = await openCluster({ store, clock, log, ...name });
+  const ending = new AbortController();
+  resources.defer(() => ending.abort());
+
+  const agentId = await hostId(cluster);
+  const identity = (role: "agent" | "authority", names: readonly string[]) =>
+    HostIdentity.open(cluster, { role, host: agentId, names }, ending.signal);
+  const authorityIdentity = await identity("authority", authorityNames(cluster, config));
+  const agentIdentity = await identity("agent", []);
+
+  const authority = createPublicServer(cluster, authorityIdentity);
+  resources.defer(() => authority.close());
+  const [program = "", ...args] = host.selfCommand;
+  const agent = createAgent({
+    view: cluster.view,
+    hostCredentials: () => agentIdentity.credentials,
+    audit: cluster.audit,
+    clock,
+    log,
+    spawnReaper: () => spawnReaper(program, [...args, "__reaper"]),
+  });
+  resources.defer(() => agent.close());
+  resources.defer(await presentApps(cluster, agentId, config));
+
+  const names = new Set([
+    cluster.name,
+    "teleport.cluster.local",
+    "localhost",
+    ...config.publicAddrs.map((address) => parseProxy(address).host.toLowerCase()),
+  ]);
+  const listener = await startListener({
+    ...config.listen,
+    log,
+    route: (servername) => {
+      if (servername === undefined || names.has(servername)) return authority.accept;
+      const ticket = readTicket(servername, cluster.keys.ticket.publicKey, clock.now());
+      return ticket?.agent === agentId
+        ? (socket: Socket) => agent.accept(socket, { address: socket.remoteAddress ?? "unknown" })
+        : undefined;
+    },
+  });
+  resources.defer(() => listener.close());
+  const admin = await serveAdmin(createAdmin(cluster), config.dataDir);
+  resources.defer(() => admin.close());
+
+  host.stdout.write(greeting(cluster, config, listener.address));
+  log.info("Cluster is ready", { cluster: cluster.name, ...listener.address });
+  await aborted(signal);
+  log.info("Stopping");
+}
+
+/** The id of this host: made once, kept with the cluster. */
+function hostId({ store }: Cluster): Promise<string> {
+  return store.update(async (tx) => {
+    const stored = await tx.get<{ id: string }>("settings", "host");
+    if (stored) return stored.value.id;
+    const id = randomBytes(16).toString("hex");
+    await tx.put("settings", "host", { id });
+    return id;
+  });
+}
+
+/** Names that clients may know the authority by; the last is what the original's clients send. */
+function authorityNames(cluster: Cluster, { publicAddrs, listen }: ClusterConfig): string[] {
+  const any = listen.host === "0.0.0.0" || listen.host === "::";
+  return [
+    cluster.name,
+    "localhost",
+    "127.0.0.1",
+    "::1",
+    ...(any ? [] : [listen.host]),
+    ...publicAddrs.map((address) => parseProxy(address).host),
+    "teleport.cluster.local",
+  ];
+}
+
+/** Tells the cluster which apps this agent serves, now and after each change of app resources. */
+async function presentApps(
+  { store, view, log }: Cluster,
+  agentId: string,
+  { apps, appSelectors }: ClusterConfig,
+): Promise<() => void> {
+  let presented = "";
+  const present = async () => {
+    const names = new Set(apps.map(({ name }) => name));
+    const dynamic = view.appResources().filter(({ name, labels }) =>
+      !names.has(name) && appSelectors.some((selector) => selects(selector, labels))
+    );
+    const served: App[] = [...apps, ...dynamic];
+    const text = JSON.stringify(served);
+    if (text === presented) return;
+    presented = text;
+    await store.update((tx) => tx.put("agent", agentId, { apps: served }));
+  };
+  await present();
+  return view.subscribe(() => {
+    present().catch((error: unknown) =>
+      log.error("Cannot present the apps of this agent", { error: String(error) })
+    );
+  });
+}
+
+function selects(selector: LabelSelector, labels: Readonly<Record<string, string>>): boolean {
+  const entries = Object.entries(selector);
+  return entries.length > 0 && entries.every(([key, values]) => {
+    if (key === "*") return values.includes("*");
+    const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
+    return value !== undefined && (values.includes("*") || values.includes(value));
+  });
+}
+
+function greeting(
+  cluster: Cluster,
+  config: ClusterConfig,
+  { host, port }: { readonly host: string; readonly port: number },
+): string {
+  const address = config.publicAddrs[0] ?? `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const tctl = config.file === undefined ? "tctl" : `tctl -c ${config.file}`;
+  return [
+    `Cluster ${cluster.name} is ready.`,
+    `  address   ${address}`,
+    `  data      ${config.dataDir}`,
+    `  CA pin    ${caPin(cluster.keys.host.certificate)}`,
+    "",
+    "Next, in another terminal on this machine:",
+    `  ${tctl} create -f role.yaml                      which servers and tools`,
+    `  ${tctl} bots add example --roles=example-role    a machine, and its one-time token`,
+    `  ${tctl} status                                   how the cluster is`,
+    "",
+    "",
+  ].join("\n");
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
