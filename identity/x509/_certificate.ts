@@ -3,23 +3,21 @@
  * its subject which CA made it: `OU=user` or `OU=host`.
  */
 import { Buffer } from "node:buffer";
-import { reflected } from "./_reflect.ts";
+import type { X509Certificate as Certificate } from "@peculiar/x509";
+import { IdentityError } from "../error.ts";
 import {
   BasicConstraintsExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
   SubjectAlternativeNameExtension,
   X509Certificate,
-} from "@peculiar/x509";
-import { IdentityError } from "../error.ts";
-
-void reflected;
+} from "./_x509.ts";
 
 /** The user CA signs clients, the host CA signs services. */
 export type CaKind = "user" | "host";
 
 export interface CaCertificate {
-  readonly certificate: X509Certificate;
+  readonly certificate: Certificate;
   readonly cluster: string;
   readonly kind: CaKind;
 }
@@ -59,7 +57,7 @@ export function parseCa(pem: string): CaCertificate {
 }
 
 /** Parses one certificate from PEM or DER; throws `CERTIFICATE_INVALID`. */
-export function parseX509(source: string | Uint8Array): X509Certificate {
+export function parseX509(source: string | Uint8Array): Certificate {
   try {
     return new X509Certificate(typeof source === "string" ? derOf(source) : new Uint8Array(source));
   } catch (cause) {
@@ -68,7 +66,7 @@ export function parseX509(source: string | Uint8Array): X509Certificate {
 }
 
 /** The URIs among the subject alternative names. */
-export function uriNames(certificate: X509Certificate): string[] {
+export function uriNames(certificate: Certificate): string[] {
   const names = certificate.getExtension(SubjectAlternativeNameExtension)?.names.items ?? [];
   return names.filter((name) => name.type === "url").map((name) => name.value);
 }

@@ -1,14 +1,5 @@
 import { webcrypto } from "node:crypto";
-import { reflected } from "./_reflect.ts";
-import {
-  BasicConstraintsExtension,
-  KeyUsageFlags,
-  KeyUsagesExtension,
-  Name,
-  SubjectAlternativeNameExtension,
-  SubjectKeyIdentifierExtension,
-  X509CertificateGenerator,
-} from "@peculiar/x509";
+import type { Name as DistinguishedName } from "@peculiar/x509";
 import { generateKeyPair } from "../keys.ts";
 import type { CaKind } from "./_certificate.ts";
 import {
@@ -19,8 +10,15 @@ import {
   SIGNING,
   skewed,
 } from "./_signing.ts";
-
-void reflected;
+import {
+  BasicConstraintsExtension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  Name,
+  SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
+  X509CertificateGenerator,
+} from "./_x509.ts";
 
 /** A certificate authority: its certificate and its private key, both PEM. */
 export interface Ca {
@@ -60,7 +58,7 @@ export async function createCa(options: CaOptions): Promise<Ca> {
   return { certificate: `${certificate.toString("pem")}\n`, key: pair.privateKey };
 }
 
-function caName(cluster: string, kind: CaKind): Name {
+function caName(cluster: string, kind: CaKind): DistinguishedName {
   return new Name([
     { O: [{ utf8String: cluster }] },
     { OU: [{ utf8String: kind }] },

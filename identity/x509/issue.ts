@@ -1,5 +1,13 @@
 import { webcrypto } from "node:crypto";
-import { reflected } from "./_reflect.ts";
+import type { Name as DistinguishedName } from "@peculiar/x509";
+import { IdentityError } from "../error.ts";
+import { normalizePublicKey } from "../keys.ts";
+import type { Ca } from "./ca.ts";
+import { parseCa } from "./_certificate.ts";
+import { CLAIMS_OID, encodeClaims } from "./_claims_extension.ts";
+import { importPrivateKey, importPublicKey, randomSerial, SIGNING, skewed } from "./_signing.ts";
+import { spiffeId } from "./claims.ts";
+import type { Claims } from "./claims.ts";
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
@@ -12,17 +20,7 @@ import {
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
-} from "@peculiar/x509";
-import { IdentityError } from "../error.ts";
-import { normalizePublicKey } from "../keys.ts";
-import type { Ca } from "./ca.ts";
-import { parseCa } from "./_certificate.ts";
-import { CLAIMS_OID, encodeClaims } from "./_claims_extension.ts";
-import { importPrivateKey, importPublicKey, randomSerial, SIGNING, skewed } from "./_signing.ts";
-import { spiffeId } from "./claims.ts";
-import type { Claims } from "./claims.ts";
-
-void reflected;
+} from "./_x509.ts";
 
 /** What a certificate may be used for in TLS. */
 export type Usage = "client" | "server";
@@ -110,7 +108,7 @@ const USAGES = {
 } as const;
 
 /** For people and for other tools; our own programs judge by the SPIFFE ID and the claims. */
-function subjectName(claims: Claims): Name {
+function subjectName(claims: Claims): DistinguishedName {
   const common = claims.kind === "host" ? claims.host : `bot-${claims.bot}`;
   const organizations = claims.kind === "host"
     ? [claims.role]

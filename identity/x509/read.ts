@@ -1,13 +1,10 @@
 import { Buffer } from "node:buffer";
-import { reflected } from "./_reflect.ts";
-import { BasicConstraintsExtension } from "@peculiar/x509";
 import { IdentityError } from "../error.ts";
 import { parseX509, uriNames } from "./_certificate.ts";
 import { CLAIMS_OID, decodeClaims } from "./_claims_extension.ts";
 import { spiffeId } from "./claims.ts";
 import type { Claims } from "./claims.ts";
-
-void reflected;
+import { BasicConstraintsExtension } from "./_x509.ts";
 
 /** What a certificate of ours says. It is not trusted before `verifyCertificate` has passed. */
 export interface CertificateInfo {

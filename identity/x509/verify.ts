@@ -1,15 +1,12 @@
 import { Buffer } from "node:buffer";
 import { webcrypto } from "node:crypto";
-import { reflected } from "./_reflect.ts";
-import { ExtendedKeyUsage, ExtendedKeyUsageExtension } from "@peculiar/x509";
 import type { X509Certificate } from "@peculiar/x509";
 import { IdentityError } from "../error.ts";
 import { parseCa, parseX509 } from "./_certificate.ts";
 import type { CaCertificate } from "./_certificate.ts";
 import type { Usage } from "./issue.ts";
 import type { CertificateInfo } from "./read.ts";
-
-void reflected;
+import { ExtendedKeyUsage, ExtendedKeyUsageExtension } from "./_x509.ts";
 
 /**
  * Passes when one of `cas` signed the certificate and it may be used so now; throws
