@@ -1,0 +1,216 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { tsh } from "../../cli/commands/tsh.ts";
+import type { TshHost } from "../../cli/commands/tsh.ts";
+import { readConnectLine } from "../../cli/commands/tsh_connect.ts";
+import { type ConnectOptions, formatIdentityFile, silentLog } from "../../identity/mod.ts";
+import { systemClock } from "../../identity/mod.ts";
+import { test, type TestContext } from "../support/harness.ts";
+import { testIdentity } from "../support/identity.ts";
+import { startCluster } from "../support/relay_cluster.ts";
+
+const APPS = [
+  {
+    name: "search",
+    description: "Finds \x1b[1mthings",
+    uri: "mcp+stdio://search",
+    labels: { team: "a", env: "dev", "teleport.internal/app-sub-kind": "mcp" },
+  },
+  { name: "files", description: "", uri: "mcp+stdio://", labels: {} },
+];
+
+async function setUp(context: TestContext, env: TshHost["env"] = {}) {
+  const cluster = await startCluster();
+  context.cleanup(() => cluster.close());
+  const root = mkdtempSync(join(tmpdir(), "postern-tsh-"));
+  context.cleanup(() => rmSync(root, { recursive: true }));
+  const identity = await testIdentity(cluster);
+  const identityPath = join(root, "identity");
+  writeFileSync(
+    identityPath,
+    formatIdentityFile({
+      ...identity,
+      sshCertificate: "ecdsa-sha2-nistp256-cert-v01@openssh.com AAAA",
+    }),
+  );
+  const connected: ConnectOptions[] = [];
+  const stdin = new PassThrough();
+  const stdout = new PassThrough();
+  const written: string[] = [];
+  const warned: string[] = [];
+  stdout.on("data", (chunk) => void written.push(String(chunk)));
+  const host = (args: readonly string[]): TshHost => ({
+    args,
+    env,
+    stdin,
+    stdout,
+    stderr: { write: (text) => warned.push(text) },
+    clock: systemClock,
+    signal: context.signal,
+    openLog: () => silentLog,
+    connect: (options) => {
+      connected.push(options);
+      const apps = () =>
+        Promise.resolve({
+          principal: { bot: "robot", instance: "", roles: [], traits: {} },
+          apps: APPS,
+        });
+      return { ...cluster.authority, apps };
+    },
+    selfCommand: ["/opt/postern/tsh-mcp"],
+    version: "1.2.3",
+  });
+  return {
+    cluster,
+    identity,
+    identityPath,
+    connected,
+    stdin,
+    stdout,
+    warned: () => warned.join(""),
+    async run(...args: string[]) {
+      written.length = 0;
+      const code = await tsh(host(args));
+      return { code, stdout: written.join("") };
+    },
+  };
+}
+
+test("`tsh mcp ls` lists the apps that the identity reaches", async (context) => {
+  const { run, identityPath, identity, connected } = await setUp(context);
+  const { code, stdout } = await run("mcp", "ls", "-i", identityPath, "--proxy", "x.test:443");
+  assert.equal(code, 0);
+  assert.equal(
+    stdout,
+    "Name   Description         Type  Labels\n" +
+      "------ ------------------- ----- --------------\n" +
+      "files                      stdio\n" +
+      "search Finds \\x1b[1mthings stdio env=dev,team=a\n",
+  );
+  assert.deepEqual(connected, [{
+    proxy: "x.test:443",
+    trust: { kind: "cas", hostCas: identity.tlsCas },
+    credentials: { certificate: identity.tlsCertificate, key: identity.key },
+  }]);
+});
+
+test("`tsh mcp ls` writes JSON and YAML for programs", async (context) => {
+  const { run, identityPath } = await setUp(context, { TELEPORT_PROXY: "x.test:443" });
+  const json = await run("mcp", "ls", "--format=json", "-i", identityPath);
+  assert.deepEqual(JSON.parse(json.stdout), [
+    { name: "files", description: "", type: "stdio", uri: "mcp+stdio://", labels: {} },
+    {
+      name: "search",
+      description: "Finds \x1b[1mthings",
+      type: "stdio",
+      uri: "mcp+stdio://search",
+      labels: { env: "dev", team: "a" },
+    },
+  ]);
+  const yaml = await run("-i", identityPath, "mcp", "ls", "-f", "yaml");
+  assert.match(yaml.stdout, /^- name: files\n/);
+});
+
+test("`tsh mcp config` prints an entry that starts this program from anywhere", async (context) => {
+  const { run } = await setUp(context);
+  const { stdout } = await run(
+    "mcp",
+    "config",
+    "-i",
+    "/id/identity",
+    "--proxy=x.test:443",
+    "my-app",
+  );
+  assert.deepEqual(JSON.parse(stdout), {
+    mcpServers: {
+      "teleport-mcp-my-app": {
+        command: "/opt/postern/tsh-mcp",
+        args: ["mcp", "connect", "-i", "/id/identity", "--proxy", "x.test:443", "my-app"],
+      },
+    },
+  });
+});
+
+for (const words of [["mcp", "connect"], ["connect"]]) {
+  test(`\`tsh ${words.join(" ")}\` carries messages to the app and back`, async (context) => {
+    const { run, cluster, identityPath, stdin, stdout } = await setUp(context);
+    const answer = new Promise<string>((resolve) => stdout.once("data", (d) => resolve(String(d))));
+    const ended = run(...words, "-i", identityPath, "--proxy", cluster.proxy, "fixture");
+    const initialize = {
+      protocolVersion: "2025-11-25",
+      capabilities: {},
+      clientInfo: { name: "t", version: "1" },
+    };
+    stdin.write(
+      `${JSON.stringify({ jsonrpc: "2.0", id: 7, method: "initialize", params: initialize })}\n`,
+    );
+    assert.equal(JSON.parse(await answer).id, 7);
+    stdin.end();
+    assert.equal((await ended).code, 0);
+  });
+}
+
+const wrong: Record<string, [string[], { code: string; message?: RegExp }]> = {
+  "no identity": [["mcp", "connect", "a"], {
+    code: "BAD_REQUEST",
+    message: /no identity is given/,
+  }],
+  "no cluster": [["mcp", "ls", "-i", "x"], { code: "BAD_REQUEST", message: /no cluster is given/ }],
+  "an address that is none": [["connect", "-i", "x", "--proxy=a:b:c", "a"], {
+    code: "BAD_REQUEST",
+  }],
+  "an identity that is not there": [
+    ["mcp", "connect", "-i", "/nowhere/identity", "--proxy=x:1", "a"],
+    { code: "IDENTITY_FILE_MISSING" },
+  ],
+  "no app": [["mcp", "connect"], { code: "commander.missingArgument" }],
+  "two apps": [["connect", "a", "b"], { code: "commander.excessArguments" }],
+  "an unknown option": [["mcp", "ls", "--identiy=x"], { code: "commander.unknownOption" }],
+};
+for (const [what, [args, expected]] of Object.entries(wrong)) {
+  test(`tsh refuses ${what}`, async (context) => {
+    const { run, warned } = await setUp(context);
+    await assert.rejects(run(...args), expected);
+    assert.equal(warned().startsWith("error: "), expected.code.startsWith("commander."));
+  });
+}
+
+test("readConnectLine() reads the line that MCP clients are configured with", () => {
+  const options = { insecure: undefined, debug: undefined, logFormat: undefined };
+  const expected = {
+    app: "my-app",
+    identity: "/id",
+    proxy: "x:443",
+    autoReconnect: true,
+    ...options,
+  };
+  for (
+    const line of [
+      "mcp connect -i /id --proxy x:443 my-app",
+      "connect my-app --identity=/id --proxy=x:443",
+      "-i /id --proxy x:443 mcp connect --auto-reconnect my-app",
+    ]
+  ) assert.deepEqual(readConnectLine(line.split(" ")), expected, line);
+  const off = readConnectLine(
+    "mcp connect -i /id --proxy x:443 --no-auto-reconnect my-app".split(" "),
+  );
+  assert.deepEqual(off, { ...expected, autoReconnect: false });
+});
+
+test("readConnectLine() leaves what is not such a line to the command library", () => {
+  for (
+    const line of [
+      "mcp ls",
+      "mcp connect",
+      "mcp connect a b",
+      "mcp connect --help",
+      "connect --nope a",
+      "connect -i",
+      "connect --log-format=xml a",
+      "mcp ls connect",
+    ]
+  ) assert.equal(readConnectLine(line.split(" ")), undefined, line);
+});
