@@ -1,0 +1,62 @@
+/** The commands of app-agent: the service side of a cluster. */
+import { Command, Option } from "@commander-js/extra-typings";
+import type { Readable } from "node:stream";
+import type { Log } from "../../identity/mod.ts";
+import type { LogFormat } from "../log.ts";
+import { type PolicyHost } from "./policy.ts";
+import type { AgentHost } from "./start_agent.ts";
+
+/** What app-agent's commands need of the world. */
+export interface AppAgentHost extends AgentHost, PolicyHost {
+  readonly stdin: Readable;
+  openLog(options: { readonly debug: boolean; readonly format?: LogFormat | undefined }): Log;
+  /** Such as `0.1.0`. */
+  readonly version: string;
+}
+
+/** They throw: one of our errors, or commander's own once it has told the user on stderr. */
+export async function appAgent(host: AppAgentHost): Promise<number> {
+  const at = host.args.findIndex((argument) => !argument.startsWith("-"));
+  const verb = host.args[at];
+  const rest = host.args.toSpliced(at, 1);
+  if (verb === "policy") {
+    const { policy } = await import("./policy.ts");
+    return await policy({ args: rest, stdout: host.stdout, stderr: host.stderr });
+  }
+  if (verb === "__reaper") {
+    const { runReaper } = await import("../../relay/agent/mod.ts");
+    await runReaper(host.stdin);
+    return 0;
+  }
+  const root = appAgentRoot(host);
+  root.command("start").description("Start a cluster: authority, relay and agent in one process")
+    .option("-c, --config <path>", "configuration file, teleport.yaml; complete without one")
+    .action(async ({ config: path }) => {
+      const { debug, logFormat } = root.opts();
+      const { defaultConfig, readClusterConfig } = await import("../config/teleport_yaml.ts");
+      const { startAgent } = await import("./start_agent.ts");
+      const config = path === undefined ? defaultConfig() : readClusterConfig(path);
+      await startAgent(host, config, host.openLog({ debug: debug === true, format: logFormat }));
+    });
+  root.command("policy").description("Check roles in files: lint, test, explain, diff");
+  root.command("ctl").description("Administer the cluster; the same as tctl");
+  root.command("version").description("Print the version")
+    .action(() => void host.stdout.write(`Postern v${host.version}\n`));
+  await root.parseAsync(host.args, { from: "user" });
+  return 0;
+}
+
+function appAgentRoot({ stdout, stderr }: AppAgentHost) {
+  return new Command("app-agent")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void stdout.write(text),
+      writeErr: (text) => void stderr.write(text),
+    })
+    .configureHelp({ showGlobalOptions: true })
+    .description("Serves MCP servers to machines that hold an identity of the cluster")
+    .option("-d, --debug", "log in detail")
+    .addOption(
+      new Option("--log-format <format>", "format of the log").choices(["text", "json"] as const),
+    );
+}
