@@ -32,7 +32,9 @@ export function createLog({ write, format, debug, now }: LogOptions): Log {
 }
 
 function jsonLine(now: Date, level: Level, message: string, fields: LogFields): string {
-  return `${JSON.stringify({ ...fields, time: now.toISOString(), level, message })}\n`;
+  const own = { time: now.toISOString(), level, message };
+  // Ours stand first for the reader, and last so that no field takes their place.
+  return `${JSON.stringify({ ...own, ...fields, ...own })}\n`;
 }
 
 function textLine(now: Date, level: Level, message: string, fields: LogFields): string {

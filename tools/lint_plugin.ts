@@ -104,7 +104,8 @@ const plugin: Deno.lint.Plugin = {
       create(context) {
         if (mayNameRuntime(context.filename)) return {};
         return {
-          "MemberExpression > Identifier.object": (node: Deno.lint.Identifier) => {
+          MemberExpression: ({ object: node }) => {
+            if (node.type !== "Identifier") return;
             if (node.name !== "Deno" && node.name !== "Bun") return;
             context.report({ node, message: `${node.name} belongs in cli/host.ts` });
           },
@@ -116,7 +117,8 @@ const plugin: Deno.lint.Plugin = {
         const place = placeOf(context.filename);
         if (!place || OUTSIDE.has(place.top)) return {};
         return {
-          "MemberExpression > Identifier.object": (node: Deno.lint.Identifier) => {
+          MemberExpression: ({ object: node }) => {
+            if (node.type !== "Identifier") return;
             if (node.name !== "console") return;
             context.report({ node, message: "Use the log, or the host's stdout" });
           },
@@ -128,11 +130,13 @@ const plugin: Deno.lint.Plugin = {
         const place = placeOf(context.filename);
         if (place?.top !== "policy") return {};
         return {
-          "MemberExpression > Identifier.object": (node: Deno.lint.Identifier) => {
+          MemberExpression: ({ object: node }) => {
+            if (node.type !== "Identifier") return;
             if (!HOST_GLOBALS.has(node.name)) return;
             context.report({ node, message: `policy/ is pure and cannot use ${node.name}` });
           },
-          "CallExpression > Identifier.callee": (node: Deno.lint.Identifier) => {
+          CallExpression: ({ callee: node }) => {
+            if (node.type !== "Identifier") return;
             if (!HOST_GLOBALS.has(node.name)) return;
             context.report({ node, message: `policy/ is pure and cannot call ${node.name}` });
           },
