@@ -1,0 +1,161 @@
+/** Documents into what the store keeps, each checked, with every problem and its place. */
+import { formatProblem, parseRoles } from "../../../policy/mod.ts";
+import type { Problem } from "../../../policy/mod.ts";
+import type { ZodType } from "zod";
+import { placeOf, schemaProblems } from "../../config/problems.ts";
+import { IdentityError } from "../../error.ts";
+import type { ItemKind } from "../../storage/store.ts";
+import type { AppItem, BotItem, LockItem, RoleItem, TokenItem } from "../cluster.ts";
+import { tokenItemName } from "../join_bot.ts";
+import type { ResourceKind } from "./admin.ts";
+import { readDocuments } from "./_documents.ts";
+import type { ResourceDocument } from "./_documents.ts";
+import { unique } from "./_names.ts";
+import { appSchema, botSchema, lockSchema, tokenSchema } from "./_resource_schemas.ts";
+import { DEFAULT_TOKEN_TTL, tokenItem } from "./_token_item.ts";
+
+/** A checked resource, ready to be written. */
+export interface ParsedResource {
+  readonly kind: Exclude<ResourceKind, "bot_instance"> & ItemKind;
+  /** The item's name; a token's is its id. */
+  readonly name: string;
+  readonly value: RoleItem | BotItem | TokenItem | AppItem | LockItem;
+  readonly expires?: Date;
+}
+
+/** Added to MCP apps by the original, so that roles can select them. */
+const MCP_LABEL = { "teleport.internal/app-sub-kind": "mcp" };
+
+/** Reads every resource of a text; throws with all that is wrong with any of them. */
+export function parseResources(text: string, file: string, now: Date): ParsedResource[] {
+  const { documents, problems } = readDocuments(text, file);
+  if (documents.length === 0 && problems.length === 0) {
+    throw new IdentityError("BAD_REQUEST", "no resources found, empty input?", {
+      hint: "Name a file, or give the resources on stdin",
+    });
+  }
+  const resources: ParsedResource[] = [];
+  for (const document of documents) {
+    const parsed = parseOne(document, file, now, problems);
+    if (!parsed) continue;
+    if (resources.some(({ kind, name }) => kind === parsed.kind && name === parsed.name)) {
+      const at = placeOf(document.source, ["metadata", "name"]);
+      problems.push({ at, message: `There is a second ${parsed.kind} of this name in the text` });
+    }
+    resources.push(parsed);
+  }
+  if (problems.length > 0) throw invalidResources(problems, file);
+  return resources;
+}
+
+function invalidResources(problems: readonly Problem[], file: string): IdentityError {
+  const count = problems.length === 1 ? "one problem" : `${problems.length} problems`;
+  return new IdentityError(
+    "BAD_REQUEST",
+    `Cannot use ${file}: ${count}\n${problems.map(formatProblem).join("\n")}`,
+    { hint: "Correct the file; nothing was changed" },
+  );
+}
+
+function parseOne(
+  document: ResourceDocument,
+  file: string,
+  now: Date,
+  problems: Problem[],
+): ParsedResource | undefined {
+  const { value, source } = document;
+  const kind = typeof value === "object" && value !== null && "kind" in value
+    ? value.kind
+    : undefined;
+  const check = <T>(schema: ZodType<T>): T | undefined => {
+    const parsed = schema.safeParse(value);
+    if (parsed.success) return parsed.data;
+    problems.push(...schemaProblems(source, schema, parsed.error));
+    return undefined;
+  };
+  switch (kind) {
+    case "role":
+      return parseRoleDocument(document, file, problems);
+    case "bot": {
+      const bot = check(botSchema);
+      return bot && { kind, name: bot.metadata.name, value: toBot(bot.spec) };
+    }
+    case "token": {
+      const token = check(tokenSchema);
+      const { name, expires } = token?.metadata ?? {};
+      return token && name && {
+            kind,
+            name: tokenItemName(name),
+            ...tokenItem(
+              token.spec.bot_name,
+              expires ?? new Date(now.getTime() + DEFAULT_TOKEN_TTL * 1000),
+            ),
+          } || undefined;
+    }
+    case "app": {
+      const app = check(appSchema);
+      return app && { kind, name: app.metadata.name, value: toApp(app) };
+    }
+    case "lock": {
+      const lock = check(lockSchema);
+      return lock && { kind, name: lock.metadata.name, ...toLock(lock, now) };
+    }
+  }
+  problems.push({
+    at: placeOf(source, kind === undefined ? [] : ["kind"]),
+    message: kind === undefined
+      ? "A resource is a map with `kind`, `version`, `metadata` and `spec`"
+      : `creating resources of type "${String(kind)}" is not supported`,
+    hint: "kinds are role, bot, token, app and lock",
+  });
+  return undefined;
+}
+
+function parseRoleDocument(
+  { text }: ResourceDocument,
+  file: string,
+  problems: Problem[],
+): ParsedResource | undefined {
+  const parsed = parseRoles(text, file);
+  problems.push(...parsed.problems);
+  const [role] = parsed.roles;
+  return role && { kind: "role", name: role.name, value: { source: text, file } };
+}
+
+function toBot(spec: (typeof botSchema)["_output"]["spec"]): BotItem {
+  return {
+    roles: unique(spec.roles),
+    traits: Object.fromEntries(spec.traits.map(({ name, values }) => [name, values])),
+    ...(spec.max_session_ttl === undefined ? {} : { maxSessionTtl: spec.max_session_ttl }),
+  };
+}
+
+function toApp({ metadata, spec }: (typeof appSchema)["_output"]): AppItem {
+  const { command, args, run_as_host_user } = spec.mcp;
+  return {
+    name: metadata.name,
+    description: metadata.description,
+    uri: spec.uri,
+    labels: { ...metadata.labels, ...MCP_LABEL },
+    mcp: { command, args, runAsHostUser: run_as_host_user },
+  };
+}
+
+function toLock(
+  { metadata, spec }: (typeof lockSchema)["_output"],
+  now: Date,
+): { value: LockItem; expires?: Date } {
+  const { user, bot_instance_id } = spec.target;
+  const expires = spec.expires ?? metadata.expires;
+  return {
+    value: {
+      target: {
+        ...(user === undefined ? {} : { bot: user.slice("bot-".length) }),
+        ...(bot_instance_id === undefined ? {} : { instance: bot_instance_id }),
+      },
+      message: spec.message,
+      created: now.toISOString(),
+    },
+    ...(expires === undefined ? {} : { expires }),
+  };
+}

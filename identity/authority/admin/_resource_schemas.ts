@@ -1,0 +1,108 @@
+/** The documents of bots, tokens, apps and locks; roles have a parser of their own. */
+import { z } from "zod";
+import { parseDuration } from "../../duration.ts";
+import { BOT_NAME, BOT_NAME_RULE } from "./_names.ts";
+
+/** Shorter ones could be guessed through the public port. */
+const MIN_TOKEN_CHARS = 8;
+const TOKEN_ID = /^[0-9a-f]{64}$/;
+const ONLY_BOT = "only roles: [Bot] is supported";
+const text = z.string().min(1, "it is empty").max(1024);
+const time = z.iso.datetime({ offset: true, error: "write a time such as 2030-01-31T12:00:00Z" })
+  .transform((value) => new Date(value));
+
+/** Seconds, from a duration such as `12h`. */
+const seconds = z.string().transform((value, context) => {
+  const ms = parseDuration(value);
+  if (ms !== undefined && ms >= 1000) return Math.floor(ms / 1000);
+  context.addIssue({ code: "custom", message: `"${value}" is not a duration such as 12h` });
+  return z.NEVER;
+});
+
+/** What `get` adds, `create` takes and leaves. */
+const given = {
+  namespace: z.string().optional(),
+  revision: z.string().optional(),
+  id: z.unknown().optional(),
+};
+const status = z.unknown().optional();
+const metadata = <T extends z.ZodRawShape>(shape: T) => z.strictObject({ ...shape, ...given });
+
+export const botSchema = z.strictObject({
+  kind: z.literal("bot"),
+  version: z.literal("v1"),
+  metadata: metadata({
+    name: z.string().regex(BOT_NAME, BOT_NAME_RULE),
+    description: z.string().optional(),
+  }),
+  spec: z.strictObject({
+    roles: z.array(text).default([]),
+    traits: z.array(z.strictObject({ name: text, values: z.array(z.string()) })).default([]),
+    max_session_ttl: seconds.optional(),
+  }),
+  status,
+});
+
+export const tokenSchema = z.strictObject({
+  kind: z.literal("token"),
+  version: z.literal("v2"),
+  metadata: metadata({
+    name: z.string()
+      .min(MIN_TOKEN_CHARS, `a token has at least ${MIN_TOKEN_CHARS} characters`)
+      .max(1024)
+      .refine(
+        (name) => !TOKEN_ID.test(name),
+        "this is the id of a token, as `tctl get` shows it; write the secret itself",
+      ),
+    expires: time.optional(),
+  }),
+  spec: z.strictObject({
+    roles: z.tuple([z.literal("Bot", ONLY_BOT)], ONLY_BOT),
+    join_method: z.literal("token", "only join_method: token is supported").default("token"),
+    bot_name: z.string().regex(BOT_NAME, BOT_NAME_RULE),
+  }),
+  status,
+});
+
+export const appSchema = z.strictObject({
+  kind: z.literal("app"),
+  sub_kind: z.literal("mcp").optional(),
+  version: z.literal("v3"),
+  metadata: metadata({
+    name: z.string().regex(
+      /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+      "an app's name has lower-case letters, digits and dashes, and at most 63 of them",
+    ),
+    description: z.string().default(""),
+    labels: z.record(z.string(), z.string()).default({}),
+  }),
+  spec: z.strictObject({
+    uri: z.string().startsWith("mcp+stdio://", "only mcp+stdio:// is supported yet")
+      .default("mcp+stdio://"),
+    mcp: z.strictObject({
+      command: text,
+      args: z.array(z.string()).default([]),
+      run_as_host_user: text,
+    }),
+  }),
+  status,
+});
+
+export const lockSchema = z.strictObject({
+  kind: z.literal("lock"),
+  version: z.literal("v2"),
+  metadata: metadata({ name: text, expires: time.optional() }),
+  spec: z.strictObject({
+    target: z.strictObject({
+      user: z.string().regex(/^bot-[A-Za-z0-9._-]{1,128}$/, "write bot- and the bot's name")
+        .optional(),
+      bot_instance_id: text.optional(),
+    }).refine(
+      ({ user, bot_instance_id }) => (user === undefined) !== (bot_instance_id === undefined),
+      "a lock has one target: `user` or `bot_instance_id`",
+    ),
+    message: z.string().max(1024).default(""),
+    expires: time.optional(),
+  }),
+  status,
+});

@@ -1,0 +1,64 @@
+/** The arguments of each operation, as the socket accepts them. */
+import { z } from "zod";
+import type { ZodType } from "zod";
+import type { Admin } from "./admin.ts";
+import { RESOURCE_KINDS } from "./admin.ts";
+import { MAX_TEXT_CHARS } from "./_documents.ts";
+
+const MAX_LIST = 1000;
+const MAX_TTL = 10 * 365 * 86_400;
+const text = z.string().min(1).max(1024);
+const list = z.array(text).max(MAX_LIST);
+const traits = z.record(text, list);
+const ttl = z.number().int().positive().max(MAX_TTL);
+const kind = z.enum(RESOURCE_KINDS);
+const nothing = z.strictObject({});
+
+type Schemas = { readonly [K in keyof Admin]: ZodType<Parameters<Admin[K]>[0]> };
+
+/** One schema for each operation; an operation is what has one. */
+export const operationSchemas: Schemas = {
+  status: nothing,
+  createResources: z.strictObject({
+    text: z.string().max(MAX_TEXT_CHARS),
+    file: text,
+    force: z.boolean(),
+  }),
+  getResources: z.strictObject({
+    refs: z.array(z.strictObject({ kind, name: text.exactOptional() })).min(1).max(MAX_LIST),
+  }),
+  removeResource: z.strictObject({ kind, name: text }),
+  addBot: z.strictObject({
+    name: text,
+    roles: list,
+    traits: traits.exactOptional(),
+    ttl: ttl.exactOptional(),
+    token: text.exactOptional(),
+    maxSessionTtl: ttl.exactOptional(),
+  }),
+  listBots: nothing,
+  updateBot: z.strictObject({
+    name: text,
+    setRoles: list.exactOptional(),
+    addRoles: list.exactOptional(),
+    setLogins: list.exactOptional(),
+    addLogins: list.exactOptional(),
+    setMaxSessionTtl: ttl.exactOptional(),
+  }),
+  removeBot: z.strictObject({ name: text }),
+  listInstances: z.strictObject({ bot: text.exactOptional() }),
+  addToken: z.strictObject({
+    bot: text,
+    ttl: ttl.exactOptional(),
+    value: text.exactOptional(),
+  }),
+  listTokens: nothing,
+  removeToken: z.strictObject({ token: text }),
+  addLock: z.strictObject({
+    bot: text.exactOptional(),
+    instance: text.exactOptional(),
+    ttl: ttl.exactOptional(),
+    message: z.string().max(1024).exactOptional(),
+  }),
+  auditEvents: z.strictObject({ limit: z.number().int().positive().max(100_000) }),
+};

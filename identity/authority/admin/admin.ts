@@ -1,0 +1,167 @@
+/**
+ * What an administrator can do to a cluster. Requests and answers are plain JSON, so that the same
+ * interface serves the process that holds the store and a caller at its Unix socket.
+ */
+import type { AuditEvent } from "../../audit/event.ts";
+
+/** Every method throws `IdentityError`. */
+export interface Admin {
+  status(request: Record<never, never>): Promise<ClusterStatus>;
+  /** All documents of a text, or none when one of them cannot be used. */
+  createResources(request: CreateRequest): Promise<ResourceChange[]>;
+  getResources(request: GetRequest): Promise<Resource[]>;
+  removeResource(request: ResourceRef): Promise<ResourceRef>;
+  addBot(request: AddBotRequest): Promise<NewBot>;
+  listBots(request: Record<never, never>): Promise<BotSummary[]>;
+  updateBot(request: UpdateBotRequest): Promise<BotUpdate>;
+  removeBot(request: BotRef): Promise<BotRef>;
+  listInstances(request: { readonly bot?: string }): Promise<InstanceSummary[]>;
+  addToken(request: AddTokenRequest): Promise<NewToken>;
+  listTokens(request: Record<never, never>): Promise<TokenSummary[]>;
+  removeToken(request: TokenRef): Promise<TokenSummary>;
+  addLock(request: AddLockRequest): Promise<LockSummary>;
+  /** The newest events, oldest first. */
+  auditEvents(request: { readonly limit: number }): Promise<AuditEvent[]>;
+}
+
+/** The kinds of resource that an administrator reads and writes. */
+export const RESOURCE_KINDS = ["role", "bot", "token", "app", "lock", "bot_instance"] as const;
+export type ResourceKind = typeof RESOURCE_KINDS[number];
+
+export interface ClusterStatus {
+  readonly cluster: string;
+  readonly version: string;
+  readonly cas: readonly { readonly kind: "host" | "user"; readonly expires: string }[];
+  /** `sha256:<hex>`, for tbot's `--ca-pin`. */
+  readonly caPins: readonly string[];
+  /** `host:port` that clients use, once an authority has run. */
+  readonly publicAddress?: string;
+}
+
+export interface CreateRequest {
+  readonly text: string;
+  /** The name of the text in messages. */
+  readonly file: string;
+  /** Overwrite what exists. */
+  readonly force: boolean;
+}
+
+export interface ResourceRef {
+  readonly kind: ResourceKind;
+  readonly name: string;
+}
+
+export interface ResourceChange extends ResourceRef {
+  readonly change: "created" | "updated";
+}
+
+export interface GetRequest {
+  /** Without a name: all of the kind. */
+  readonly refs: readonly { readonly kind: ResourceKind; readonly name?: string }[];
+}
+
+/** A resource in the shape of its document. */
+export interface Resource {
+  readonly kind: string;
+  readonly sub_kind?: string;
+  readonly version: string;
+  readonly metadata: { readonly name: string; readonly [field: string]: unknown };
+  readonly spec: Readonly<Record<string, unknown>>;
+  readonly status?: Readonly<Record<string, unknown>>;
+}
+
+export interface BotRef {
+  readonly name: string;
+}
+
+export interface AddBotRequest extends BotRef {
+  readonly roles: readonly string[];
+  readonly traits?: Readonly<Record<string, readonly string[]>>;
+  /** Seconds that the token is good for. */
+  readonly ttl?: number;
+  /** A token that exists already and is for this bot; a new one is made without it. */
+  readonly token?: string;
+  /** Seconds. */
+  readonly maxSessionTtl?: number;
+}
+
+export interface NewToken {
+  readonly bot: string;
+  /** The secret itself, which is never shown again. */
+  readonly token: string;
+  readonly expires: string;
+  /** Seconds. */
+  readonly ttl: number;
+}
+
+export interface NewBot extends NewToken {
+  readonly roles: readonly string[];
+  readonly caPins: readonly string[];
+  readonly publicAddress?: string;
+}
+
+export interface BotSummary extends BotRef {
+  readonly roles: readonly string[];
+  readonly traits: Readonly<Record<string, readonly string[]>>;
+  readonly maxSessionTtl?: number;
+  readonly locked: boolean;
+}
+
+export interface UpdateBotRequest extends BotRef {
+  readonly setRoles?: readonly string[];
+  readonly addRoles?: readonly string[];
+  readonly setLogins?: readonly string[];
+  readonly addLogins?: readonly string[];
+  /** Seconds. */
+  readonly setMaxSessionTtl?: number;
+}
+
+export interface BotUpdate {
+  /** Whether anything is different now. */
+  readonly changed: boolean;
+  readonly bot: BotSummary;
+}
+
+export interface InstanceSummary {
+  readonly bot: string;
+  readonly instance: string;
+  readonly generation: number;
+  readonly joined: string;
+  readonly renewed: string;
+  readonly locked: boolean;
+}
+
+export interface AddTokenRequest {
+  readonly bot: string;
+  /** Seconds. */
+  readonly ttl?: number;
+  /** The secret; a random one without it. */
+  readonly value?: string;
+}
+
+export interface TokenRef {
+  /** The token itself, or its id, or enough of the id's first digits. */
+  readonly token: string;
+}
+
+export interface TokenSummary {
+  /** The SHA-256 of the token, hex: the token itself is not stored. */
+  readonly id: string;
+  readonly bot: string;
+  readonly expires: string;
+  readonly state: "unused" | "used" | "expired";
+}
+
+/** Exactly one target. */
+export interface AddLockRequest {
+  readonly bot?: string;
+  readonly instance?: string;
+  /** Seconds; without it the lock holds until it is removed. */
+  readonly ttl?: number;
+  readonly message?: string;
+}
+
+export interface LockSummary {
+  readonly name: string;
+  readonly expires?: string;
+}

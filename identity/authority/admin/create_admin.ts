@@ -1,0 +1,33 @@
+import type { AuditEvent } from "../../audit/event.ts";
+import type { Cluster } from "../cluster.ts";
+import type { Admin } from "./admin.ts";
+import { addBot, listBots, listInstances, removeBot, updateBot } from "./bots.ts";
+import { createResources } from "./create_resources.ts";
+import { getResources } from "./get_resources.ts";
+import { addLock } from "./locks.ts";
+import { removeResource } from "./remove_resource.ts";
+import { clusterStatus } from "./status.ts";
+import { addToken, listTokens, removeToken } from "./tokens.ts";
+
+/** The administration of a cluster whose store is in this process. */
+export function createAdmin(cluster: Cluster): Admin {
+  return {
+    status: () => clusterStatus(cluster),
+    createResources: (request) => createResources(cluster, request),
+    getResources: (request) => getResources(cluster, request),
+    removeResource: (request) => removeResource(cluster, request),
+    addBot: (request) => addBot(cluster, request),
+    listBots: () => listBots(cluster),
+    updateBot: (request) => updateBot(cluster, request),
+    removeBot: (request) => removeBot(cluster, request),
+    listInstances: (request) => listInstances(cluster, request),
+    addToken: (request) => addToken(cluster, request),
+    listTokens: () => listTokens(cluster),
+    removeToken: (request) => removeToken(cluster, request),
+    addLock: (request) => addLock(cluster, request),
+    async auditEvents({ limit }) {
+      const events = await cluster.store.latestEvents(limit);
+      return events.map(({ event }) => event as AuditEvent);
+    },
+  };
+}

@@ -1,0 +1,142 @@
+import { parseRole } from "../../../policy/mod.ts";
+import { formatDuration } from "../../duration.ts";
+import { IdentityError } from "../../error.ts";
+import type { Item } from "../../storage/store.ts";
+import type {
+  AppItem,
+  BotItem,
+  Cluster,
+  InstanceItem,
+  LockItem,
+  RoleItem,
+  TokenItem,
+} from "../cluster.ts";
+import type { GetRequest, Resource, ResourceKind } from "./admin.ts";
+import { findToken } from "./tokens.ts";
+
+/** The resources that are asked for, in the shape of their documents. */
+export async function getResources(cluster: Cluster, { refs }: GetRequest): Promise<Resource[]> {
+  const resources: Resource[] = [];
+  for (const { kind, name } of refs) resources.push(...await read(cluster, kind, name));
+  return resources;
+}
+
+async function read(
+  { store }: Cluster,
+  kind: ResourceKind,
+  name: string | undefined,
+): Promise<Resource[]> {
+  switch (kind) {
+    case "role":
+      return (await items<RoleItem>()).map(toRole);
+    case "bot":
+      return (await items<BotItem>()).map(toBot);
+    case "token":
+      if (name !== undefined) return [toToken(await findToken(store, name))];
+      return (await items<TokenItem>()).map(toToken);
+    case "app":
+      return (await items<AppItem>()).map(toApp);
+    case "lock":
+      return (await items<LockItem>()).map(toLock);
+    case "bot_instance":
+      return (await items<InstanceItem>()).map(toInstance);
+  }
+
+  async function items<T>(): Promise<Item<T>[]> {
+    const itemKind = kind === "bot_instance" ? "instance" : kind;
+    if (name === undefined) return await store.list<T>(itemKind);
+    const item = await store.get<T>(itemKind, name);
+    if (item) return [item];
+    throw new IdentityError("NOT_FOUND", `${kind} "${name}" is not found`, {
+      hint: `\`tctl get ${kind}\` shows those that there are`,
+    });
+  }
+}
+
+function metadata({ name, revision, expires }: Item): Resource["metadata"] {
+  return {
+    name,
+    ...(expires === undefined ? {} : { expires: expires.toISOString() }),
+    revision: String(revision),
+  };
+}
+
+function toRole(item: Item<RoleItem>): Resource {
+  const { resource } = parseRole(item.value.source, item.value.file);
+  const { metadata: written, ...rest } = resource as unknown as Resource;
+  return { ...rest, metadata: { ...written, revision: String(item.revision) } };
+}
+
+function toBot(item: Item<BotItem>): Resource {
+  const { roles, traits, maxSessionTtl } = item.value;
+  return {
+    kind: "bot",
+    version: "v1",
+    metadata: metadata(item),
+    spec: {
+      roles,
+      traits: Object.entries(traits).map(([name, values]) => ({ name, values })),
+      ...(maxSessionTtl === undefined
+        ? {}
+        : { max_session_ttl: formatDuration(maxSessionTtl * 1000) }),
+    },
+    status: { user_name: `bot-${item.name}`, role_name: `bot-${item.name}` },
+  };
+}
+
+function toToken(item: Item<TokenItem>): Resource {
+  const { bot, expires, used } = item.value;
+  return {
+    kind: "token",
+    version: "v2",
+    metadata: { ...metadata(item), expires },
+    spec: { roles: ["Bot"], join_method: "token", bot_name: bot },
+    ...(used === undefined ? {} : { status: { used_by_instance: used.instance } }),
+  };
+}
+
+function toApp(item: Item<AppItem>): Resource {
+  const { description, labels, uri, mcp } = item.value;
+  return {
+    kind: "app",
+    sub_kind: "mcp",
+    version: "v3",
+    metadata: { ...metadata(item), description, labels },
+    spec: {
+      uri,
+      ...(mcp === undefined ? {} : {
+        mcp: { command: mcp.command, args: mcp.args, run_as_host_user: mcp.runAsHostUser },
+      }),
+    },
+  };
+}
+
+function toLock(item: Item<LockItem>): Resource {
+  const { target, message, created } = item.value;
+  const { expires, ...rest } = metadata(item);
+  return {
+    kind: "lock",
+    version: "v2",
+    metadata: rest as Resource["metadata"],
+    spec: {
+      target: {
+        ...(target.bot === undefined ? {} : { user: `bot-${target.bot}` }),
+        ...(target.instance === undefined ? {} : { bot_instance_id: target.instance }),
+      },
+      message,
+      ...(expires === undefined ? {} : { expires }),
+    },
+    status: { created },
+  };
+}
+
+function toInstance(item: Item<InstanceItem>): Resource {
+  const { bot, instance, generation, joined, renewed } = item.value;
+  return {
+    kind: "bot_instance",
+    version: "v1",
+    metadata: metadata(item),
+    spec: { bot_name: bot, instance_id: instance },
+    status: { generation, joined, renewed },
+  };
+}

@@ -1,0 +1,9 @@
+/** What an administrator can do, in the authority's process or at its socket. */
+export { RESOURCE_KINDS } from "./admin.ts";
+export type * from "./admin.ts";
+export { adminClient } from "./admin_client.ts";
+export { createAdmin } from "./create_admin.ts";
+export { openAdmin } from "./open_admin.ts";
+export type { AdminConnection, OpenAdminOptions } from "./open_admin.ts";
+export { serveAdmin } from "./serve_admin.ts";
+export type { AdminServer } from "./serve_admin.ts";

@@ -1,0 +1,91 @@
+import { existsSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import type { Clock } from "../../clock.ts";
+import { IdentityError } from "../../error.ts";
+import type { Log } from "../../log.ts";
+import type { Admin } from "./admin.ts";
+import { adminClient } from "./admin_client.ts";
+import { findSocketPath } from "./_socket_path.ts";
+
+export interface OpenAdminOptions {
+  readonly dataDir: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface AdminConnection extends AsyncDisposable {
+  readonly admin: Admin;
+  /** The running authority's socket, or the store itself while nothing runs. */
+  readonly via: "socket" | "store";
+}
+
+// An authority that starts or stops has the store and no socket for a moment; so has another tctl.
+const ATTEMPTS = 50;
+const PAUSE_MS = 100;
+
+/**
+ * The administration of the cluster in a data directory: by the running authority, or directly,
+ * under the store's lock, when none runs. It never makes a cluster.
+ */
+export async function openAdmin(options: OpenAdminOptions): Promise<AdminConnection> {
+  const { dataDir, clock } = options;
+  if (!existsSync(join(dataDir, "cluster.sqlite"))) throw noCluster(dataDir);
+  for (let attempt = 1;; attempt++) {
+    const path = findSocketPath(dataDir);
+    if (await answers(path)) {
+      return { admin: adminClient(path), via: "socket", [Symbol.asyncDispose]: async () => {} };
+    }
+    try {
+      return await openStore(options);
+    } catch (error) {
+      const busy = error instanceof IdentityError && error.code === "DATA_DIR_IN_USE";
+      if (!busy || attempt === ATTEMPTS) throw error;
+    }
+    await clock.sleep(PAUSE_MS);
+  }
+}
+
+async function openStore({ dataDir, clock, log }: OpenAdminOptions): Promise<AdminConnection> {
+  const { openSqliteStore } = await import("../../storage/sqlite.ts");
+  const { openCluster } = await import("../open_cluster.ts");
+  const { createAdmin } = await import("./create_admin.ts");
+  const store = openSqliteStore({ directory: dataDir, now: () => clock.now() });
+  const close = () => store.close();
+  try {
+    const cluster = await openCluster({ store, clock, log });
+    return { admin: createAdmin(cluster), via: "store", [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(path);
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", (cause: NodeJS.ErrnoException) => {
+      socket.destroy();
+      if (cause.code === "EACCES" || cause.code === "EPERM") {
+        reject(
+          new IdentityError("ACCESS_DENIED", `Cannot open ${path}: ${cause.code}`, {
+            hint: "Run tctl as the user that runs app-agent",
+            cause,
+          }),
+        );
+      } else resolve(false);
+    });
+  });
+}
+
+function noCluster(dataDir: string): IdentityError {
+  return new IdentityError("NOT_FOUND", `There is no cluster in ${dataDir}`, {
+    hint:
+      "Run tctl on the host of the authority and as its user; name its configuration with -c, " +
+      "or its data directory with --data-dir; `app-agent start` makes a new cluster",
+  });
+}

@@ -1,0 +1,101 @@
+/** One-time join tokens: the store knows their hashes only. */
+import { randomBytes } from "node:crypto";
+import { IdentityError } from "../../error.ts";
+import type { Item, Reader, Transaction } from "../../storage/store.ts";
+import type { Cluster, TokenItem } from "../cluster.ts";
+import { tokenItemName } from "../join_bot.ts";
+import type { AddTokenRequest, NewToken, TokenRef, TokenSummary } from "./admin.ts";
+import { recordChange } from "./_audit.ts";
+import { requireBot } from "./_names.ts";
+import { tokenSchema } from "./_resource_schemas.ts";
+import { DEFAULT_TOKEN_TTL, tokenItem } from "./_token_item.ts";
+
+const TOKEN_BYTES = 16;
+/** Fewer digits of an id could name another token by accident. */
+const MIN_ID_DIGITS = 8;
+/** What `tctl tokens add` gives in the original. */
+const ADDED_TOKEN_TTL = 1800;
+
+/** Writes a new random token for a bot that the caller has checked. */
+export async function putNewToken(
+  tx: Transaction,
+  now: Date,
+  { bot, ttl = DEFAULT_TOKEN_TTL, value }: AddTokenRequest,
+): Promise<NewToken> {
+  const token = value ?? randomBytes(TOKEN_BYTES).toString("hex");
+  const item = tokenItem(bot, new Date(now.getTime() + ttl * 1000));
+  await tx.put("token", tokenItemName(token), item.value, { expires: item.expires });
+  return { bot, token, ttl, expires: item.value.expires };
+}
+
+export async function addToken(cluster: Cluster, request: AddTokenRequest): Promise<NewToken> {
+  const { value } = request;
+  if (value !== undefined) checkValue(value);
+  const token = await cluster.store.update(async (tx) => {
+    await requireBot(tx, request.bot);
+    if (value !== undefined && await tx.get("token", tokenItemName(value))) {
+      throw new IdentityError("ALREADY_EXISTS", "this token already exists", {
+        hint: "Choose another value, or leave it out for a random one",
+      });
+    }
+    return putNewToken(tx, cluster.clock.now(), { ttl: ADDED_TOKEN_TTL, ...request });
+  });
+  await recordToken(cluster, token);
+  return token;
+}
+
+/** Never the token itself: whoever reads the log could join with it. */
+export function recordToken(cluster: Cluster, { bot, token, expires }: NewToken): Promise<void> {
+  return recordChange(cluster, "created", "token", tokenItemName(token), {
+    bot_name: bot,
+    expires,
+    roles: ["Bot"],
+    join_method: "token",
+  });
+}
+
+function checkValue(value: string): void {
+  const parsed = tokenSchema.shape.metadata.shape.name.safeParse(value);
+  if (parsed.success) return;
+  throw new IdentityError(
+    "BAD_REQUEST",
+    `Cannot use this value as a token: ${parsed.error.issues[0]?.message}`,
+    { hint: "Leave it out for a random one" },
+  );
+}
+
+export async function listTokens({ store, clock }: Cluster): Promise<TokenSummary[]> {
+  return (await store.list<TokenItem>("token")).map((item) => summarize(item, clock.now()));
+}
+
+export async function removeToken(cluster: Cluster, { token }: TokenRef): Promise<TokenSummary> {
+  const item = await cluster.store.update(async (tx) => {
+    const item = await findToken(tx, token);
+    await tx.delete("token", item.name);
+    return item;
+  });
+  await recordChange(cluster, "deleted", "token", item.name, { bot_name: item.value.bot });
+  return summarize(item, cluster.clock.now());
+}
+
+/** The token that a secret, an id or the first digits of an id name. */
+export async function findToken(reader: Reader, token: string): Promise<Item<TokenItem>> {
+  const item = await reader.get<TokenItem>("token", tokenItemName(token)) ??
+    await reader.get<TokenItem>("token", token);
+  if (item) return item;
+  const [first, second] = token.length < MIN_ID_DIGITS
+    ? []
+    : (await reader.list<TokenItem>("token")).filter(({ name }) => name.startsWith(token));
+  if (first && !second) return first;
+  throw new IdentityError(
+    "NOT_FOUND",
+    second ? "these digits begin the ids of several tokens" : "there is no such token",
+    { hint: "`tctl tokens ls` shows the tokens and their ids" },
+  );
+}
+
+function summarize({ name, value }: Item<TokenItem>, now: Date): TokenSummary {
+  const { bot, expires, used } = value;
+  const state = used ? "used" : new Date(expires) <= now ? "expired" : "unused";
+  return { id: name, bot, expires, state };
+}
