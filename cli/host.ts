@@ -33,6 +33,8 @@ export interface Host {
   /** A log on stderr: for people on a terminal, JSON otherwise, unless a format is given. */
   openLog(options: { readonly debug: boolean; readonly format?: LogFormat | undefined }): Log;
   connect(options: ConnectOptions): AuthorityClient;
+  /** Gives the signals back: Deno lives on for as long as somebody listens to one. */
+  close(): void;
 }
 
 declare const Bun: { readonly isStandaloneExecutable?: boolean } | undefined;
@@ -98,11 +100,16 @@ export const host: Host = {
       now: () => new Date(),
     }),
   connect: connectAuthority,
+  close: () => {
+    for (const [name, listener] of listeners) process.off(name, listener);
+    listeners.clear();
+  },
 };
 
 let stdout: Writable | undefined;
 let stderr: Writable | undefined;
 let signal: AbortSignal | undefined;
+const listeners = new Map<"SIGINT" | "SIGTERM", () => void>();
 
 /** Whoever reads our output may stop at any time; there is nobody left to tell. */
 function ending(output: Writable): Writable {
@@ -116,10 +123,12 @@ function ending(output: Writable): Writable {
 function takeOverSignals(): AbortSignal {
   const controller = new AbortController();
   for (const [name, number] of [["SIGINT", 2], ["SIGTERM", 15]] as const) {
-    process.on(name, () => {
+    const listener = () => {
       if (controller.signal.aborted) process.exit(128 + number);
       controller.abort(new Error(`stopped by ${name}`));
-    });
+    };
+    listeners.set(name, listener);
+    process.on(name, listener);
   }
   return controller.signal;
 }

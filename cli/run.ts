@@ -12,6 +12,8 @@ export type Program<H extends RunHost> = (host: H) => Promise<number | void>;
 export interface RunHost {
   readonly args: readonly string[];
   readonly stderr: { write(text: string): unknown };
+  /** Lets go of what would keep the process alive. */
+  close?(): void;
 }
 
 /** Success, failure, and a command line or a file that the user has to correct. */
@@ -31,6 +33,8 @@ export async function run<H extends RunHost>(program: Program<H>, host: H): Prom
     const { lines, exitCode } = explain(error, isDebug(host.args));
     host.stderr.write(lines.map((line) => `${line}\n`).join(""));
     return exitCode;
+  } finally {
+    host.close?.();
   }
 }
 
