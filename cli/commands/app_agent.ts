@@ -1,17 +1,15 @@
 /** The commands of app-agent: the service side of a cluster. */
 import { Command, Option } from "@commander-js/extra-typings";
 import type { Readable } from "node:stream";
-import type { Log } from "../../identity/mod.ts";
-import type { LogFormat } from "../log.ts";
-import { type PolicyHost } from "./policy.ts";
+import type { TctlHost } from "./_tctl_host.ts";
+import type { PolicyHost } from "./policy.ts";
 import type { AgentHost } from "./start_agent.ts";
 
 /** What app-agent's commands need of the world. */
-export interface AppAgentHost extends AgentHost, PolicyHost {
+export interface AppAgentHost extends AgentHost, PolicyHost, TctlHost {
+  /** The name that the program was called by. */
+  readonly programName: string;
   readonly stdin: Readable;
-  openLog(options: { readonly debug: boolean; readonly format?: LogFormat | undefined }): Log;
-  /** Such as `0.1.0`. */
-  readonly version: string;
 }
 
 /** They throw: one of our errors, or commander's own once it has told the user on stderr. */
@@ -22,6 +20,11 @@ export async function appAgent(host: AppAgentHost): Promise<number> {
   if (verb === "policy") {
     const { policy } = await import("./policy.ts");
     return await policy({ args: rest, stdout: host.stdout, stderr: host.stderr });
+  }
+  if (host.programName === "tctl" || verb === "ctl") {
+    const { tctl } = await import("./tctl.ts");
+    await tctl(host).parseAsync(verb === "ctl" ? rest : host.args, { from: "user" });
+    return 0;
   }
   if (verb === "__reaper") {
     const { runReaper } = await import("../../relay/agent/mod.ts");
