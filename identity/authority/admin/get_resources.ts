@@ -62,9 +62,9 @@ function metadata({ name, revision, expires }: Item): Resource["metadata"] {
 }
 
 function toRole(item: Item<RoleItem>): Resource {
-  const { resource } = parseRole(item.value.source, item.value.file);
-  const { metadata: written, ...rest } = resource as unknown as Resource;
-  return { ...rest, metadata: { ...written, revision: String(item.revision) } };
+  const resource = parseRole(item.value.source, item.value.file).resource as unknown as Resource;
+  // In the author's order of keys.
+  return { ...resource, metadata: { ...resource.metadata, revision: String(item.revision) } };
 }
 
 function toBot(item: Item<BotItem>): Resource {

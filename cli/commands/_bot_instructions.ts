@@ -1,0 +1,34 @@
+import type { NewBot } from "../../identity/authority/admin/mod.ts";
+
+/** What a person does with a new bot. */
+export function botInstructions({ bot, token, ttl, caPins, publicAddress }: NewBot): string[] {
+  return [
+    `Bot "${bot}" has been created.`,
+    "",
+    `The bot token: ${token}`,
+    expiryLine(ttl),
+    "",
+    "Start the bot on its machine, for example:",
+    "",
+    "> tbot start identity \\",
+    "   --destination=./machine-id \\",
+    `   --token=${token} \\`,
+    ...caPins.map((pin) => `   --ca-pin=${pin} \\`),
+    `   --proxy-server=${publicAddress ?? "example.com:443"} \\`,
+    "   --join-method=token",
+    "",
+    "Please note:",
+    "",
+    "  - The token is single-use: the first machine that joins with it spends it.",
+    ...(publicAddress === undefined
+      ? ["  - Replace example.com:443 with the cluster's public address."]
+      : []),
+    `  - A token for one more machine: tctl tokens add --type=bot --bot=${bot}`,
+  ];
+}
+
+export function expiryLine(ttl: number): string {
+  const minutes = Math.floor(ttl / 60);
+  const left = minutes === 0 ? `${ttl} seconds` : minutes === 1 ? "1 minute" : `${minutes} minutes`;
+  return `This token will expire in ${left}.`;
+}

@@ -1,0 +1,94 @@
+/** What every command of tctl shares: its global options, and the way to the cluster. */
+import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import type { Admin } from "../../identity/authority/admin/mod.ts";
+import { parseDuration } from "../../identity/mod.ts";
+import { visible } from "../visible.ts";
+import type { TctlHost } from "./_tctl_host.ts";
+
+// A type alias, since the library asks for a type that an index signature fits.
+export type TctlOptions = { config?: string; dataDir?: string; debug?: true };
+
+export type TctlRoot = Command<[], TctlOptions>;
+
+/** What a command works with. */
+export interface Tctl {
+  readonly host: TctlHost;
+  /** Runs `work` on the cluster's administration, and lets go of it however that ends. */
+  withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<T>;
+  /** Prints lines for people; nothing in them can disturb a terminal. */
+  say(...lines: readonly string[]): void;
+  /** Prints for programs. */
+  json(value: unknown): void;
+}
+
+export function tctlRoot({ stdout, stderr }: TctlHost): TctlRoot {
+  return new Command("tctl")
+    // Commands made from this one inherit both: nothing ends the process or writes past the host.
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void stdout.write(text),
+      writeErr: (text) => void stderr.write(text),
+    })
+    .configureHelp({ showGlobalOptions: true })
+    .description("Administers the cluster whose data is on this host")
+    .option("-c, --config <path>", "the authority's configuration file, teleport.yaml")
+    .option("--data-dir <path>", "the authority's data directory")
+    .option("-d, --debug", "log in detail");
+}
+
+export function tctlContext(host: TctlHost, root: TctlRoot): Tctl {
+  return {
+    host,
+    async withAdmin(work) {
+      const { openAdmin } = await import("../../identity/authority/admin/mod.ts");
+      const options = root.opts();
+      const dataDir = await dataDirectory(options, host);
+      const log = host.openLog({ debug: options.debug === true });
+      await using connection = await openAdmin({ dataDir, clock: host.clock, log });
+      return await work(connection.admin);
+    },
+    say: (...lines) => void host.stdout.write(lines.map((line) => `${visible(line)}\n`).join("")),
+    json: (value) => void host.stdout.write(`${plainJson(value)}\n`),
+  };
+}
+
+/** `--data-dir`, or what the configuration says, or where a cluster without one keeps its data. */
+async function dataDirectory(options: TctlOptions, { env }: TctlHost): Promise<string> {
+  if (options.dataDir !== undefined) return options.dataDir;
+  const { defaultDataDir, readClusterConfig } = await import("../config/teleport_yaml.ts");
+  const path = options.config ?? (env["TELEPORT_CONFIG_FILE"] || undefined);
+  return path === undefined ? defaultDataDir() : readClusterConfig(path).dataDir;
+}
+
+/** JSON whose strings cannot disturb a terminal either: what a terminal obeys is escaped. */
+function plainJson(value: unknown): string {
+  return JSON.stringify(value, undefined, 2).replace(
+    /[\u007f-\u009f\u202a-\u202e\u2066-\u2069\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** `--format text|json`. */
+export function formatOption(): Option<
+  "--format <format>",
+  undefined,
+  "text",
+  undefined,
+  false,
+  "text" | "json"
+> {
+  return new Option("--format <format>", "text for people, json for programs")
+    .choices(["text", "json"] as const).default("text" as const);
+}
+
+/** Seconds of a duration such as `1h30m`. */
+export function seconds(text: string): number {
+  const ms = parseDuration(text);
+  if (ms !== undefined && ms >= 1000) return Math.floor(ms / 1000);
+  throw new InvalidArgumentError("Expected a duration such as 1h, 30m or 1h30m.");
+}
+
+/** Names with commas between them; the option may be repeated. */
+export function names(text: string, before: readonly string[] = []): string[] {
+  return [...before, ...text.split(",").map((name) => name.trim()).filter((name) => name !== "")];
+}

@@ -1,0 +1,29 @@
+import type { TctlHost } from "./_tctl_host.ts";
+import { tctlContext, tctlRoot } from "./_tctl_root.ts";
+import type { TctlRoot } from "./_tctl_root.ts";
+import { addAudit } from "./tctl_audit.ts";
+import { addBots } from "./tctl_bots.ts";
+import { addLock } from "./tctl_lock.ts";
+import { addResources } from "./tctl_resources.ts";
+import { addStatus } from "./tctl_status.ts";
+import { addTokens } from "./tctl_tokens.ts";
+
+export type { TctlHost } from "./_tctl_host.ts";
+
+/**
+ * The commands of tctl. They throw: `IdentityError`, or commander's own error once it has told the
+ * user on stderr. Whoever runs them turns either into an exit code.
+ */
+export function tctl(host: TctlHost): TctlRoot {
+  const root = tctlRoot(host);
+  const context = tctlContext(host, root);
+  addResources(root, context);
+  addBots(root, context);
+  addTokens(root, context);
+  addLock(root, context);
+  addStatus(root, context);
+  addAudit(root, context);
+  root.command("version").description("Print the version")
+    .action(() => context.say(`Postern v${host.version}`));
+  return root;
+}

@@ -1,0 +1,122 @@
+import type { UpdateBotRequest } from "../../identity/authority/admin/mod.ts";
+import { formatTable } from "../table.ts";
+import { botInstructions } from "./_bot_instructions.ts";
+import { formatOption, names, seconds } from "./_tctl_root.ts";
+import type { Tctl, TctlRoot } from "./_tctl_root.ts";
+import { printLock } from "./tctl_lock.ts";
+
+const NANOSECONDS = 1_000_000_000;
+
+/** `tctl bots …`: machines that may join. */
+export function addBots(root: TctlRoot, tctl: Tctl): void {
+  const bots = root.command("bots").alias("bot").description("Machines that may join the cluster");
+  addAdd(bots, tctl);
+  addUpdate(bots, tctl);
+
+  bots.command("ls").description("List bots").addOption(formatOption())
+    .action(async ({ format }) => {
+      const found = await tctl.withAdmin((admin) => admin.listBots({}));
+      if (format === "json") return tctl.json(found);
+      if (found.length === 0) return tctl.say("No bots found");
+      tctl.host.stdout.write(formatTable(
+        ["Bot", "User", "Roles", ""],
+        found.map(({ name, roles, locked }) => [
+          name,
+          `bot-${name}`,
+          roles.join(","),
+          locked ? "locked" : "",
+        ]),
+      ));
+    });
+
+  bots.command("rm").description("Remove a bot with its instances and tokens")
+    .argument("<name>")
+    .action(async (name) => {
+      await tctl.withAdmin((admin) => admin.removeBot({ name }));
+      tctl.say(`Bot "${name}" deleted successfully.`);
+    });
+
+  bots.command("lock").description("Keep a bot out")
+    .argument("<name>")
+    .option("--ttl <duration>", "how long; until the lock is removed without it", seconds)
+    .option("--message <text>", "what the bot is told")
+    .action(async (bot, options) => {
+      printLock(tctl, await tctl.withAdmin((admin) => admin.addLock({ bot, ...options })));
+    });
+
+  addInstances(bots.command("instances").description("Machines that have joined as a bot"), tctl);
+}
+
+type Group = ReturnType<TctlRoot["command"]>;
+
+function addAdd(bots: Group, tctl: Tctl): void {
+  bots.command("add").description("Create a bot, and a token for its first machine")
+    .argument("<name>")
+    .option("--roles <names>", "roles of the bot, with commas between them", names)
+    .option("--logins <names>", "logins trait of the bot", names)
+    .option("--ttl <duration>", "how long the token is good for (1h)", seconds)
+    .option("--token <token>", "a token that exists already, for this bot")
+    .option("--max-session-ttl <duration>", "the longest session", seconds)
+    .addOption(formatOption())
+    .action(async (name, { format, roles = [], logins, ...options }) => {
+      const bot = await tctl.withAdmin((admin) =>
+        admin.addBot({ name, roles, ...options, ...(logins ? { traits: { logins } } : {}) })
+      );
+      if (format === "text") return tctl.say(...botInstructions(bot));
+      tctl.json({
+        user_name: `bot-${name}`,
+        role_name: `bot-${name}`,
+        token_id: bot.token,
+        // The original's duration type is a number of nanoseconds.
+        token_ttl: bot.ttl * NANOSECONDS,
+        bot_name: name,
+        roles: bot.roles,
+        expires: bot.expires,
+        ca_pins: bot.caPins,
+        ...(bot.publicAddress === undefined ? {} : { proxy_server: bot.publicAddress }),
+      });
+    });
+}
+
+function addUpdate(bots: Group, tctl: Tctl): void {
+  bots.command("update").description("Change a bot")
+    .argument("<name>")
+    .option("--set-roles <names>", "these roles in place of those it has", names)
+    .option("--add-roles <names>", "these roles as well", names)
+    .option("--set-logins <names>", "these logins in place of those it has", names)
+    .option("--add-logins <names>", "these logins as well", names)
+    .option("--set-max-session-ttl <duration>", "the longest session", seconds)
+    .action(async (name, options) => {
+      const request: UpdateBotRequest = { name, ...options };
+      if (Object.keys(options).length === 0) return tctl.say("No changes requested");
+      const { changed, bot } = await tctl.withAdmin((admin) => admin.updateBot(request));
+      if (!changed) return tctl.say(`Bot "${name}" is like that already`);
+      tctl.say(
+        `Bot "${name}" has been updated, roles: ${bot.roles.join(", ") || "none"}`,
+        "What it lost is lost now; what it gained comes when tbot renews its certificates.",
+      );
+    });
+}
+
+function addInstances(instances: Group, tctl: Tctl): void {
+  instances.command("ls").alias("list").description("List the machines that have joined")
+    .argument("[bot]")
+    .addOption(formatOption())
+    .action(async (bot, { format }) => {
+      const found = await tctl.withAdmin((admin) =>
+        admin.listInstances(bot === undefined ? {} : { bot })
+      );
+      if (format === "json") return tctl.json(found);
+      if (found.length === 0) return tctl.say("No bot instances found");
+      tctl.host.stdout.write(formatTable(
+        ["Instance", "Generation", "Joined", "Renewed", ""],
+        found.map(({ bot, instance, generation, joined, renewed, locked }) => [
+          `${bot}/${instance}`,
+          String(generation),
+          joined,
+          renewed,
+          locked ? "locked" : "",
+        ]),
+      ));
+    });
+}
