@@ -2,7 +2,7 @@
  * The compiled programs of `dist/` as processes: run to their end, or kept running and stopped by
  * their id. Every wait is bounded, and says what it waited for.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { userInfo } from "node:os";
@@ -259,8 +259,14 @@ app_service:
       mcp:
         command: ${quoted(program)}
         args: [${args.map(quoted).join(", ")}]
-        run_as_host_user: ${userInfo().username}
+        run_as_host_user: ${currentUser()}
 `;
+}
+
+/** Asked of the system: Bun's `userInfo()` believes the environment, which may name nobody. */
+function currentUser(): string {
+  if (process.platform === "win32") return userInfo().username;
+  return execFileSync("id", ["-un"], { encoding: "utf8" }).trim();
 }
 
 /** YAML 1.2 is a superset of JSON. */

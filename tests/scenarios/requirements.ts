@@ -1,0 +1,46 @@
+/**
+ * What the guide promises, one id for each behaviour. A test that proves one names it:
+ * `proves: ["guide.role"]`. `requirements_test.ts` sees to it that none is left unproven.
+ */
+export const requirements = {
+  "guide.role": "`tctl create -f role.yaml` stores the guide's role as it is written there",
+  "guide.bot": "`tctl bots add` makes a bot and a one-time token; `bots update` gives it a role",
+  "guide.tbot": "tbot joins by token and CA pin, and writes `identity`, mode 0600, to a directory",
+  "guide.find": "`GET /v1/webapi/find` answers `server_version`",
+  "guide.connect": "an MCP client reaches the server through `tsh mcp connect -i … --proxy …`",
+  "guide.audit": "joins, sessions and requests are in the audit log",
+  "guide.config": "`tsh mcp config` prints an entry that an MCP client can start",
+  "guide.ls": "`tsh mcp ls` lists the servers that the identity's roles reach",
+  "role.narrow": "a tool that a role takes away disappears from an open session's list",
+  "role.refuse": "a call of a tool that the roles do not allow is refused with -32602",
+  "cluster.restart": "a cluster that was killed starts again with everything that it knew",
+  "cluster.data_dir": "a data directory is for its owner alone, 0700",
+  "cluster.offline_tctl": "tctl works on the same host without a login, also when nothing runs",
+  "tbot.daemon": "tbot goes on running, and renews its outputs",
+  "bad.role": "a role that cannot be used is refused with file, line and column; nothing is stored",
+  "bad.app": "an app that does not exist or is not allowed is refused, and the client is told",
+  "bad.identity_missing": "a missing identity file is named, with what to do",
+  "bad.identity_truncated": "a truncated identity file is refused",
+  "bad.identity_expired": "an expired identity is refused, and its end is named",
+  "bad.identity_foreign": "an identity of another cluster is refused",
+  "bad.token_used": "a used token lets nobody else join",
+  "bad.token_unknown": "an unknown token lets nobody join",
+  "bad.token_expired": "an expired token lets nobody join",
+  "bad.pin": "tbot joins no cluster whose CA has not the given pin, and sends it no token",
+  "bad.proxy": "a proxy that cannot be reached is named",
+  "bad.destination": "a destination that cannot be written is named, before the token is used",
+  "bad.server_missing": "the client learns at once that the server's command does not exist",
+  "bad.server_dies": "the client learns at once that the server ends while it starts",
+  "bad.port": "a port in use is named",
+  "bad.cluster_config": "a teleport.yaml that cannot be used is refused with line and column",
+  "fault.agent": "when the agent's process is killed, calls in flight are answered with an error",
+  "fault.agent_away": "a bridge or tbot that starts while the agent is away says so and ends",
+  "fault.server": "when the MCP server is killed, the client is told",
+  "fault.bridge": "when the bridge is killed, the agent ends the MCP server",
+  "fault.tbot": "when tbot is killed, its identity still works, and tbot can start again",
+  "fault.tctl": "when tctl is killed, the cluster goes on, and what it was told is whole or absent",
+  "fault.reaper": "when the reaper is killed, sessions go on, and the next has a reaper again",
+  "fault.orphans": "when the agent is killed, the MCP servers that it started end",
+} as const;
+
+export type Requirement = keyof typeof requirements;
