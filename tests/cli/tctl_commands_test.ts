@@ -41,7 +41,7 @@ for (const mode of ["the running authority", "the store"] as const) {
     const token = /^The bot token: ([0-9a-f]{32})$/m.exec(added)?.[1];
     assert.ok(token);
     assert.match(added, /^This token will expire in 60 minutes\.$/m);
-    assert.match(added, /^   --ca-pin=sha256:[0-9a-f]{64} \\$/m);
+    assert.match(added, /^ {3}--ca-pin=sha256:[0-9a-f]{64} \\$/m);
     assert.ok(added.includes(`   --token=${token} \\\n`));
     assert.match(added, /single-use/);
     assert.equal(
@@ -205,7 +205,7 @@ test("`tctl tokens` makes, lists and removes tokens, and lists no secret", async
   host.clock.advance(60_000);
   const listed = await host.run("tokens", "ls");
   assert.match(listed, /^[0-9a-f]{16} example expired 2026-11-23T12:01:00.000Z$/m);
-  assert.match(listed, /^[0-9a-f]{16} example unused  2026-11-23T13:00:00.000Z$/m);
+  assert.match(listed, /^[0-9a-f]{16} example unused {2}2026-11-23T13:00:00.000Z$/m);
   assert.ok(!listed.includes(token));
   assert.match(await host.run("tokens", "rm", token), /^Token [0-9a-f]{16} has been deleted\n$/);
   assert.equal(JSON.parse(await host.run("tokens", "ls", "--format=json")).length, 1);
@@ -218,7 +218,7 @@ test("`tctl lock` keeps a bot out until the lock ends or is removed", async (con
   const name = /^Created a lock with name "([^"]+)", until 2026-11-23T12:10:00.000Z\n/
     .exec(locked)?.[1];
   assert.match(await host.run("bots", "ls"), /example +bot-example +locked/);
-  assert.match(await host.run("get", `lock/${name}`), /user: bot-example\n  message: moved\n/);
+  assert.match(await host.run("get", `lock/${name}`), /user: bot-example\n {2}message: moved\n/);
   await host.run("rm", `lock/${name}`);
   assert.doesNotMatch(await host.run("bots", "ls"), /locked/);
   await host.run("bots", "lock", "example");
