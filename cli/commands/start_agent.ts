@@ -1,6 +1,7 @@
 /** `app-agent start`: authority, relay and agent in one process, behind one port. */
 import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
+import { join } from "node:path";
 import {
   createPublicServer,
   HostIdentity,
@@ -33,7 +34,9 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
   const store = openSqliteStore({ directory: config.dataDir, now: () => clock.now() });
   resources.defer(() => store.close());
   const name = config.clusterName === undefined ? {} : { name: config.clusterName };
-  const cluster = await openCluster({ store, clock, log, ...name });
+  const auditMode = { kind: "best_effort", spool: join(config.dataDir, "audit.spool") } as const;
+  const cluster = await openCluster({ store, clock, log, auditMode, ...name });
+  resources.defer(() => cluster.audit.close());
   const ending = new AbortController();
   resources.defer(() => ending.abort());
 
@@ -78,7 +81,9 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
   const admin = await serveAdmin(createAdmin(cluster), config.dataDir);
   resources.defer(() => admin.close());
 
-  host.stdout.write(greeting(cluster, config, listener.address));
+  const address = publicAddress(config, listener.address);
+  await store.update((tx) => tx.put("settings", "public_address", { address }));
+  host.stdout.write(greeting(cluster, config, address));
   log.info("Cluster is ready", { cluster: cluster.name, ...listener.address });
   await aborted(signal);
   log.info("Stopping");
@@ -144,12 +149,18 @@ function selects(selector: LabelSelector, labels: Readonly<Record<string, string
   });
 }
 
-function greeting(
-  cluster: Cluster,
-  config: ClusterConfig,
+/** The address to tell machines; where the port listens, when the configuration names none. */
+function publicAddress(
+  { publicAddrs }: ClusterConfig,
   { host, port }: { readonly host: string; readonly port: number },
 ): string {
-  const address = config.publicAddrs[0] ?? `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const [first] = publicAddrs;
+  if (first === undefined) return `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  // Without a port it would be taken for 443.
+  return /:[0-9]+$/.test(first) ? first : `${first}:${port}`;
+}
+
+function greeting(cluster: Cluster, config: ClusterConfig, address: string): string {
   const tctl = config.file === undefined ? "tctl" : `tctl -c ${config.file}`;
   return [
     `Cluster ${cluster.name} is ready.`,

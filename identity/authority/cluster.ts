@@ -3,7 +3,7 @@
  * The item shapes below are what the store holds, one interface for each kind.
  */
 import type { App } from "../app.ts";
-import type { AuditSink } from "../audit/event.ts";
+import type { AuditLog } from "../audit/audit_log.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Store } from "../storage/store.ts";
@@ -16,7 +16,7 @@ export interface Cluster {
   readonly keys: ClusterKeys;
   /** Follows the store without delay. */
   readonly view: LiveView;
-  readonly audit: AuditSink;
+  readonly audit: AuditLog;
   readonly clock: Clock;
   readonly log: Log;
 }

@@ -1,4 +1,5 @@
 import { AuditLog } from "../audit/audit_log.ts";
+import type { AuditMode } from "../audit/audit_log.ts";
 import type { Clock } from "../clock.ts";
 import { IdentityError } from "../error.ts";
 import type { Log } from "../log.ts";
@@ -16,6 +17,8 @@ export interface OpenClusterOptions {
   readonly name?: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** How audit events are recorded; `strict` when absent. */
+  readonly auditMode?: AuditMode;
 }
 
 /** Opens the cluster that a store holds; a new store becomes a new cluster. */
@@ -25,7 +28,8 @@ export async function openCluster(options: OpenClusterOptions): Promise<Cluster>
   const keys = await loadClusterKeys(store, name, clock.now());
   const userCas = [keys.user.certificate];
   const view = await LiveView.open({ cluster: name, store, userCas, clock, log });
-  const audit = new AuditLog({ cluster: name, store, clock });
+  const mode = options.auditMode ?? { kind: "strict" };
+  const audit = await AuditLog.open({ cluster: name, store, clock, log, mode });
   return { name, store, keys, view, audit, clock, log };
 }
 

@@ -26,6 +26,7 @@ export function createAdmin(cluster: Cluster): Admin {
     removeToken: (request) => removeToken(cluster, request),
     addLock: (request) => addLock(cluster, request),
     async auditEvents({ limit }) {
+      await cluster.audit.flush();
       const events = await cluster.store.latestEvents(limit);
       return events.map(({ event }) => event as AuditEvent);
     },
