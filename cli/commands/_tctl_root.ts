@@ -40,7 +40,7 @@ export function tctlContext(host: TctlHost, root: TctlRoot): Tctl {
   return {
     host,
     async withAdmin(work) {
-      const { openAdmin } = await import("../../identity/authority/admin/mod.ts");
+      const { openAdmin } = await import("../../identity/authority/admin/client/mod.ts");
       const options = root.opts();
       const dataDir = await dataDirectory(options, host);
       const log = host.openLog({ debug: options.debug === true });

@@ -168,12 +168,34 @@ test("a data directory with a long path has its socket elsewhere, and tctl finds
   assert.equal((await connection.admin.status({})).cluster, "example.test");
   await authority.stop();
   assert.ok(!existsSync(join(authority.path, "..")));
+  {
+    await using direct = await place.open();
+    assert.equal(direct.via, "store");
+  }
   const again = await place.start();
   await again.crash();
   const third = await place.start();
   assert.ok(!existsSync(again.path));
   await third.stop();
 });
+
+for (const note of ["", "elsewhere/authority.sock"]) {
+  test(`a note of the socket's place that says "${note}" costs nobody a file`, async (context) => {
+    const place = setUp(context);
+    const kept = join(place.dataDir, "elsewhere", "kept");
+    mkdirSync(join(kept, ".."), { recursive: true });
+    mkdirSync(join(place.dataDir, "admin"));
+    writeFileSync(kept, "mine");
+    const told = note && join(place.dataDir, note);
+    writeFileSync(join(place.dataDir, "admin", "authority.sock.path"), told);
+    const authority = await place.start();
+    assert.equal(authority.path, join(place.dataDir, "admin", "authority.sock"));
+    await using connection = await place.open();
+    assert.equal(connection.via, "socket");
+    assert.equal(readFileSync(kept, "utf8"), "mine");
+    await authority.stop();
+  });
+}
 
 test("openAdmin() makes no cluster where there is none", async (context) => {
   const place = setUp(context);

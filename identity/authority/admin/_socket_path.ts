@@ -1,7 +1,15 @@
 /** Where the administration's socket is: below the data directory, or where that says. */
 import { Buffer } from "node:buffer";
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { IdentityError } from "../../error.ts";
@@ -28,10 +36,10 @@ export function prepareSocketPath(dataDir: string): string {
   return short;
 }
 
-/** The path to connect to. */
-export function findSocketPath(dataDir: string): string {
+/** The path to connect to; none when nobody can be listening. */
+export function findSocketPath(dataDir: string): string | undefined {
   const { socket, record } = places(dataDir);
-  return readIfThere(record) ?? socket;
+  return readIfThere(record) ?? (fits(socket) ? socket : undefined);
 }
 
 /** Removes the socket and the note that says where it is. */
@@ -40,7 +48,12 @@ export function forgetSocketPath(dataDir: string): void {
   const elsewhere = readIfThere(record);
   if (elsewhere !== undefined) {
     removeSocket(elsewhere);
-    rmSync(dirname(elsewhere), { recursive: true, force: true });
+    // It goes only when it is empty: a damaged note must not cost anybody a directory.
+    try {
+      rmdirSync(dirname(elsewhere));
+    } catch {
+      // Then it stays, and does no harm.
+    }
     rmSync(record, { force: true });
   }
   removeSocket(socket);
@@ -58,7 +71,7 @@ function fits(path: string): boolean {
 
 function readIfThere(path: string): string | undefined {
   try {
-    return readFileSync(path, "utf8");
+    return readFileSync(path, "utf8") || undefined;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;

@@ -33,14 +33,15 @@ export async function openAdmin(options: OpenAdminOptions): Promise<AdminConnect
   if (!existsSync(join(dataDir, "cluster.sqlite"))) throw noCluster(dataDir);
   for (let attempt = 1;; attempt++) {
     const path = findSocketPath(dataDir);
-    if (await answers(path)) {
+    if (path !== undefined && await answers(path)) {
       return { admin: adminClient(path), via: "socket", [Symbol.asyncDispose]: async () => {} };
     }
     try {
       return await openStore(options);
     } catch (error) {
       const busy = error instanceof IdentityError && error.code === "DATA_DIR_IN_USE";
-      if (!busy || attempt === ATTEMPTS) throw error;
+      if (!busy) throw error;
+      if (attempt === ATTEMPTS) throw inUse(dataDir, error);
     }
     await clock.sleep(PAUSE_MS);
   }
@@ -80,6 +81,14 @@ function answers(path: string): Promise<boolean> {
       } else resolve(false);
     });
   });
+}
+
+function inUse(dataDir: string, cause: IdentityError): IdentityError {
+  return new IdentityError(
+    "DATA_DIR_IN_USE",
+    `Cannot open the data directory ${dataDir}: another process is using it, and does not answer`,
+    { hint: "If it is app-agent, its log says why; if it is another tctl, try again", cause },
+  );
 }
 
 function noCluster(dataDir: string): IdentityError {
