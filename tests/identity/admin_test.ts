@@ -134,6 +134,17 @@ test("a stored role keeps the lines that it had in its file", async (context) =>
   assert.deepEqual(cluster.view.role("reader")?.at, { file: "roles.yaml", line: 6, column: 1 });
 });
 
+test("places are right after Windows line ends, a byte order mark, and directives", async (context) => {
+  const { create, cluster } = await setUp(context);
+  const role = (name: string) => ROLE.replace("reader", name);
+  const text = `\ufeff${role("one")}...\n%YAML 1.2\n---\n${role("two")}`.replaceAll("\n", "\r\n");
+  await create(
+    `${text}--- ${JSON.stringify({ kind: "role", version: "v6", metadata: { name: "three" } })}`,
+  );
+  const places = ["one", "two", "three"].map((name) => cluster.view.role(name)?.at);
+  assert.deepEqual(places.map((at) => [at?.line, at?.column]), [[1, 1], [11, 1], [18, 5]]);
+});
+
 const wrong: Record<string, [string, { code: string; message: RegExp | string }]> = {
   "an empty text": ["---\n# nothing\n", {
     code: "BAD_REQUEST",
