@@ -35,7 +35,9 @@ function who(event: AuditEvent): string {
 function subject(event: AuditEvent): string {
   const method = text(member(event["message"], "method"));
   const tool = text(event["tool"]) || text(member(member(event["message"], "params"), "name"));
-  return [text(event["app_name"]) || text(event["name"]), method, tool]
+  // A token's id is long, and its first digits tell it as `tctl tokens ls` does.
+  const name = text(event["name"]).replace(/^([0-9a-f]{16})[0-9a-f]{48}$/, "$1");
+  return [text(event["app_name"]) || name, method, tool]
     .filter((part) => part !== "").join(" ");
 }
 

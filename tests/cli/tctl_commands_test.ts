@@ -263,7 +263,7 @@ test("`tctl audit ls` shows what happened, and nothing in it moves the cursor", 
     "2026-11-23T12:00:00.000Z TJ001E bot.join failed: unknown token",
     "",
   ]);
-  assert.match(lines[1] ?? "", /TJT00I +join_token\.create +local-admin +[0-9a-f]{64} +ok/);
+  assert.match(lines[1] ?? "", /TJT00I +join_token\.create +local-admin +[0-9a-f]{16} +ok/);
   const json = await host.run("audit", "ls", "--format=json", "--limit=2");
   assert.ok(!json.includes("\u202e"));
   assert.equal(JSON.parse(json)[0].tool, "echo\x1b[2J\u202e");
