@@ -5,6 +5,7 @@ import { join } from "node:path";
 import {
   createPublicServer,
   HostIdentity,
+  isTicketName,
   openCluster,
   readTicket,
 } from "../../identity/authority/mod.ts";
@@ -60,17 +61,12 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
   resources.defer(() => agent.close());
   resources.defer(await presentApps(cluster, agentId, config));
 
-  const names = new Set([
-    cluster.name,
-    "teleport.cluster.local",
-    "localhost",
-    ...config.publicAddrs.map((address) => parseProxy(address).host.toLowerCase()),
-  ]);
   const listener = await startListener({
     ...config.listen,
     log,
     route: (servername) => {
-      if (servername === undefined || names.has(servername)) return authority.accept;
+      // Any name of a host will do: the authority says by its certificate who it is.
+      if (servername === undefined || !isTicketName(servername)) return authority.accept;
       const ticket = readTicket(servername, cluster.keys.ticket.publicKey, clock.now());
       return ticket?.agent === agentId
         ? (socket: Socket) => agent.accept(socket, { address: socket.remoteAddress ?? "unknown" })

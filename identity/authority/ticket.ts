@@ -55,6 +55,11 @@ export function signTicket(ticket: Ticket, privateKey: string): string {
   return labels.join(".") + SUFFIX;
 }
 
+/** Whether a server name is meant as a ticket, good or not; all others are names of hosts. */
+export function isTicketName(servername: string): boolean {
+  return servername.toLowerCase().endsWith(SUFFIX);
+}
+
 /**
  * The ticket in a server name, if the authority signed it and it has not expired. What is wrong
  * with any other name is not told: unknown, forged and expired look alike.
