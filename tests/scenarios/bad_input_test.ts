@@ -32,7 +32,7 @@ for (
   const [what, body, place] of [
     ["an unknown field", "    app_lables: {env: dev}\n", "6:5"],
     ["a wrong type", "    app_labels: 7\n", "6:17"],
-    ["a bad pattern", "    app_labels: {env: dev}\n    mcp: {tools: ['^(get$']}\n", "7:18"],
+    ["a bad pattern", "    app_labels: {env: dev}\n    mcp: {tools: ['^(get$']}\n", "7:21"],
   ] as const
 ) {
   test(`a role with ${what} is refused at its place, and not stored`, async (context) => {

@@ -41,7 +41,7 @@ async function withServerId(context: TestContext): Promise<{ guide: Guide; serve
 const LONG = { duration: 3600, steps: 1 };
 
 test(
-  "the agent is killed: the call in flight fails, and a later one works again",
+  "the agent is killed: the call in flight and later ones fail, and a new session works",
   async (context) => {
     const guide = await Guide.start(context);
     await guide.join();
@@ -51,11 +51,12 @@ test(
     await guide.cluster.agent.kill();
     const error = await within(call, "the answer to the call in flight");
     assert.match(error.message, /MCP_\w+|Connection closed/);
+    // Servers have state: a session is not replaced behind the client's back.
+    const later = await within(client.refusal("echo", { message: "later" }), "a later answer");
+    assert.match(later.message, /\[MCP_NETWORK_UNAVAILABLE\].* [A-Z].+/);
     await guide.cluster.start();
-    await eventually(
-      () => client.call("echo", { message: "back" }).then(() => true, () => client.closed),
-      "the session is back, or the bridge has ended",
-    );
+    const next = await guide.open();
+    assert.equal(await next.call("echo", { message: "new" }), "Echo: new");
   },
   { proves: ["fault.agent"] },
 );
