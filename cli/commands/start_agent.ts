@@ -74,7 +74,7 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
     },
   });
   resources.defer(() => listener.close());
-  const admin = await serveAdmin(createAdmin(cluster), config.dataDir);
+  const admin = await serveAdmin(createAdmin(cluster), config.dataDir, log);
   resources.defer(() => admin.close());
 
   const address = publicAddress(config, listener.address);
