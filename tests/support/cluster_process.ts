@@ -154,7 +154,8 @@ export class RunningProgram {
 
   /** Asks the program to end, and waits for that. */
   async stop(signal: "SIGTERM" | "SIGINT" | "SIGKILL" = "SIGTERM"): Promise<number | null> {
-    if (!this.#ended) this.#child.kill(signal);
+    // By its id, since on Deno a child that was killed through its object has no exit code.
+    if (!this.#ended && this.pid > 0) process.kill(this.pid, signal);
     try {
       return await this.exit;
     } catch (error) {

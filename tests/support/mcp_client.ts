@@ -1,4 +1,6 @@
 /** A real MCP client: the SDK's, which starts its server as a child and speaks over stdio. */
+import type { ChildProcess } from "node:child_process";
+import { within } from "./cluster_process.ts";
 // The package's type files stand under names without `.js`, its code under names with it.
 // @ts-types="@modelcontextprotocol/sdk/client"
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
@@ -90,9 +92,16 @@ export class McpClient {
     throw new Error(`the call of ${name} was answered: ${answer}`);
   }
 
-  /** Closes the server's stdin, and ends it if need be. */
-  close(): Promise<void> {
-    return this.#client.close();
+  /** Closes the server's stdin, which asks it to end, and ends it if need be. */
+  async close(): Promise<void> {
+    // The transport does the same, but leaves a timer behind; when the server has gone, it does not.
+    const { _process: child } = this.#transport as unknown as { _process?: ChildProcess };
+    if (child && child.exitCode === null && child.signalCode === null) {
+      const gone = new Promise<void>((resolve) => child.once("close", () => resolve()));
+      child.stdin?.end();
+      await within(gone, "the bridge to end").catch(() => {});
+    }
+    await this.#client.close();
   }
 }
 
