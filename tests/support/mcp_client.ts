@@ -15,15 +15,29 @@ export interface McpClientOptions {
   readonly cwd: string;
 }
 
+/** The SDK's transport closes stdin and waits as well, but leaves the timer of its wait behind. */
+class TidyTransport extends StdioClientTransport {
+  override async close(): Promise<void> {
+    const { _process: child } = this as unknown as { _process?: ChildProcess };
+    if (child && child.exitCode === null && child.signalCode === null) {
+      const gone = new Promise<void>((resolve) => child.once("close", () => resolve()));
+      child.stdin?.end();
+      // One that stays is ended by the SDK.
+      await within(gone, "the server to end").catch(() => {});
+    }
+    await super.close();
+  }
+}
+
 export class McpClient {
   readonly #client = new Client({ name: "example-client", version: "1.0.0" });
-  readonly #transport: StdioClientTransport;
+  readonly #transport: TidyTransport;
   #stderr = "";
   #listChanges = 0;
   #closed = false;
 
   private constructor({ command, args, cwd }: McpClientOptions) {
-    this.#transport = new StdioClientTransport({ command, args: [...args], cwd, stderr: "pipe" });
+    this.#transport = new TidyTransport({ command, args: [...args], cwd, stderr: "pipe" });
     this.#transport.stderr?.on("data", (chunk: Uint8Array) => {
       this.#stderr += new TextDecoder().decode(chunk);
     });
@@ -93,15 +107,8 @@ export class McpClient {
   }
 
   /** Closes the server's stdin, which asks it to end, and ends it if need be. */
-  async close(): Promise<void> {
-    // The transport does the same, but leaves a timer behind; when the server has gone, it does not.
-    const { _process: child } = this.#transport as unknown as { _process?: ChildProcess };
-    if (child && child.exitCode === null && child.signalCode === null) {
-      const gone = new Promise<void>((resolve) => child.once("close", () => resolve()));
-      child.stdin?.end();
-      await within(gone, "the bridge to end").catch(() => {});
-    }
-    await this.#client.close();
+  close(): Promise<void> {
+    return this.#client.close();
   }
 }
 
