@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from
 import { join } from "node:path";
 import { eventually, type Finished, freePort, nodePath } from "../support/cluster_process.ts";
 import { Guide } from "../support/guide.ts";
-import { test } from "../support/harness.ts";
+import { scenario as test } from "../support/scenario.ts";
 import { McpClient, McpOpenError } from "../support/mcp_client.ts";
 
 /** Starts the bridge as a client does; resolves with why that failed. */

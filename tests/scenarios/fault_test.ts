@@ -15,7 +15,8 @@ import {
   within,
 } from "../support/cluster_process.ts";
 import { Guide } from "../support/guide.ts";
-import { test, type TestContext } from "../support/harness.ts";
+import type { TestContext } from "../support/harness.ts";
+import { scenario as test } from "../support/scenario.ts";
 
 const posix = process.platform === "win32" ? "needs a shell" : false;
 const linux = process.platform === "linux" ? false : "reads /proc";

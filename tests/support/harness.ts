@@ -18,6 +18,8 @@ export interface TestOptions {
   readonly proves?: readonly string[];
   /** Why the test cannot run here; it is then reported as skipped, never as passed. */
   readonly skip?: string | false;
+  /** The library that leaves timers of its own behind; those that Deno finds are then let be. */
+  readonly timersOf?: string;
   /** Milliseconds after which a hung test is failed (default 120,000). Never part of a verdict. */
   readonly timeout?: number;
 }
@@ -37,7 +39,7 @@ export function test(name: string, body: TestBody, options: TestOptions = {}): v
   Deno.test({
     name: title,
     ignore: Boolean(options.skip),
-    sanitizeOps: true,
+    sanitizeOps: options.timersOf === undefined,
     sanitizeResources: true,
     fn: run,
   });
