@@ -44,7 +44,7 @@ export function readFields(
       const meant = nearest(key, [...known, ...tolerated]);
       findings.problem(
         keyAt,
-        `${name} is not a field that roles have`,
+        `${name} is not a known field`,
         meant === undefined ? `known here are ${known.join(", ")}` : `did you mean ${meant}?`,
       );
     }

@@ -16,7 +16,7 @@ import {
 } from "./_known_fields.ts";
 import type { RuleRef } from "./decision.ts";
 import { type Expression, parseExpression } from "./expression.ts";
-import { compilePattern } from "./_pattern.ts";
+import { compilePattern } from "./pattern/mod.ts";
 import type { Position } from "./problem.ts";
 import type {
   Conditions,
@@ -99,8 +99,9 @@ function readSelector(
 ): LabelSelector | undefined {
   const map = asMap(value, path, context.findings);
   if (!map) return undefined;
-  const ref = { ...keyAt, role: context.role, path, rule: "app_labels" };
-  return { ref, labels: map.entries.map((entry) => readLabel(entry, path, context)) };
+  const labels = map.entries.map((entry) => readLabel(entry, path, context));
+  const rule = labels.length === 0 ? "{}" : labels.map((label) => label.ref.rule).join(", ");
+  return { ref: { ...keyAt, role: context.role, path, rule }, labels };
 }
 
 function readLabel(entry: SourceEntry, path: string, context: RoleContext): LabelRule {

@@ -6,7 +6,7 @@
 import { localPart } from "./_email.ts";
 import { foldCase } from "./_fold_case.ts";
 import type { Expression, ExpressionNode, Operator } from "./expression.ts";
-import { compilePattern, type Pattern, regexpReplace } from "./_pattern.ts";
+import { compilePattern, type Pattern, regexpReplace } from "./pattern/mod.ts";
 import type { Subject } from "./role.ts";
 
 export interface Facts {

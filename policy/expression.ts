@@ -6,7 +6,7 @@
 import { FUNCTIONS } from "./_functions.ts";
 import { nearest } from "./_nearest.ts";
 import { type Token, tokenize } from "./_tokens.ts";
-import { compilePattern, regexpReplace } from "./_pattern.ts";
+import { compilePattern, regexpReplace } from "./pattern/mod.ts";
 
 export type ValueType = "string" | "list" | "number" | "boolean" | "any";
 

@@ -2,7 +2,7 @@
  * Whether an app fits the labels that one side of a role names. Templates are expanded for the
  * principal first; values are patterns only after that.
  */
-import { compilePattern, type Pattern } from "./_pattern.ts";
+import { compilePattern, type Pattern } from "./pattern/mod.ts";
 import { bindExpression } from "./bind.ts";
 import type { RuleRef } from "./decision.ts";
 import type { Problem } from "./problem.ts";
@@ -52,27 +52,31 @@ export function deniesApp(
   return byLabels ?? (byExpression ? deny.expression?.ref : undefined);
 }
 
-/** The rule that made the whole selector fit, for people the first one; else `undefined`. */
+/** The selector, if the app fits all of it. */
 function selectorFits(
   selector: LabelSelector,
   subject: Subject,
   app: AppFacts,
   problems: Problem[],
 ): RuleRef | undefined {
-  const [first] = selector.labels;
-  if (!first) return undefined;
+  if (selector.labels.length === 0) return undefined;
   // `'*': '*'` matches every app, whatever stands beside it.
-  const any = selector.labels.find((label) => isAnyLabel(label, subject));
-  if (any) return any.ref;
+  if (selector.labels.some((label) => isAnyLabel(label, subject))) return selector.ref;
   const values: { label: LabelRule; value: string }[] = [];
   for (const label of selector.labels) {
-    const key = expandTemplate(label.key, subject.traits).values[0] ?? "";
-    if (!Object.hasOwn(app.labels, key)) return undefined;
-    values.push({ label, value: app.labels[key] ?? "" });
+    const value = labelValue(label, subject, app);
+    if (value === undefined) return undefined;
+    values.push({ label, value });
   }
   // Every value is judged, so that a bad pattern is found whatever stands before it.
   const fits = values.map(({ label, value }) => valueFits(label, value, subject, problems));
-  return fits.every(Boolean) ? first.ref : undefined;
+  return fits.every(Boolean) ? selector.ref : undefined;
+}
+
+/** The app's label that a rule speaks of; a key whose trait is missing is the empty key. */
+export function labelValue(rule: LabelRule, subject: Subject, app: AppFacts): string | undefined {
+  const key = expandTemplate(rule.key, subject.traits).values[0] ?? "";
+  return Object.hasOwn(app.labels, key) ? app.labels[key] : undefined;
 }
 
 function isAnyLabel({ key, values }: LabelRule, subject: Subject): boolean {
@@ -83,7 +87,8 @@ function isAnyLabel({ key, values }: LabelRule, subject: Subject): boolean {
   return expanded.length === 1 && expanded[0] === "*";
 }
 
-function valueFits(
+/** Whether one of the values matches; a `*` among them takes any text, newlines too. */
+export function valueFits(
   label: LabelRule,
   value: string,
   subject: Subject,
@@ -92,7 +97,7 @@ function valueFits(
   let fits = false;
   for (const rule of label.values) {
     for (const pattern of labelPatterns(rule, subject, problems)) {
-      if (pattern.test(value)) fits = true;
+      if (pattern.source === "*" || pattern.test(value)) fits = true;
     }
   }
   return fits;

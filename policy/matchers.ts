@@ -2,7 +2,7 @@
  * The lists of all roles as one matcher: names are decided by one pass over the name, and by a
  * bounded memory of names asked before. Rules with a condition or a pin are few and stand apart.
  */
-import { compilePatternSet, type Pattern, type PatternSet } from "./_pattern.ts";
+import { compilePatternSet, type Pattern, type PatternSet } from "./pattern/mod.ts";
 import type { Condition } from "./bind.ts";
 import type { Decision, RuleRef } from "./decision.ts";
 

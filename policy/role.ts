@@ -1,6 +1,6 @@
 import type { RuleRef } from "./decision.ts";
 import type { Expression } from "./expression.ts";
-import type { Pattern } from "./_pattern.ts";
+import type { Pattern } from "./pattern/mod.ts";
 import type { Position } from "./problem.ts";
 import type { Template } from "./template.ts";
 

@@ -5,7 +5,7 @@
 import { localPart } from "./_email.ts";
 import { nearest } from "./_nearest.ts";
 import { readString } from "./_string_literal.ts";
-import { regexpReplace } from "./_pattern.ts";
+import { regexpReplace } from "./pattern/mod.ts";
 import type { Traits } from "./role.ts";
 
 export type Template =
