@@ -1,4 +1,4 @@
-/** `policy lint|test|explain|diff`: work on roles in files, without a cluster. */
+/** `policy lint|test`: work on roles in files, without a cluster. */
 import { Command, Option } from "@commander-js/extra-typings";
 
 export interface PolicyHost {
@@ -22,6 +22,16 @@ export async function policy(host: PolicyHost): Promise<number> {
     .action(async (paths, options) => {
       const { lint } = await import("./policy_lint.ts");
       exitCode = await lint({ paths, ...options }, host);
+    });
+  root.command("test").description("Put cases to roles, and compare the answers")
+    .argument("<path...>", "test files, or folders with files named *_test.yaml")
+    .addOption(
+      new Option("-f, --format <format>", "format of the report")
+        .choices(["text", "json", "junit"] as const).default("text" as const),
+    )
+    .action(async (paths, options) => {
+      const { testPolicy } = await import("./policy_test_command.ts");
+      exitCode = await testPolicy({ paths, ...options }, host);
     });
   await root.parseAsync(host.args, { from: "user" });
   return exitCode;
