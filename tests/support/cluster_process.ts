@@ -265,7 +265,7 @@ app_service:
 }
 
 /** Asked of the system: Bun's `userInfo()` believes the environment, which may name nobody. */
-function currentUser(): string {
+export function currentUser(): string {
   if (process.platform === "win32") return userInfo().username;
   return execFileSync("id", ["-un"], { encoding: "utf8" }).trim();
 }
