@@ -5,7 +5,6 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import process from "node:process";
 import { fileURLToPath } from "node:url";
 import {
   currentUser,
@@ -80,7 +79,9 @@ interface Entry {
 }
 
 function start({ permissions, entry, args }: Entry, cwd: string) {
-  return spawn(denoPath(), [
+  // Through `env`: Deno gives all its own permissions to a Deno that it starts itself.
+  return spawn("env", [
+    "deno",
     "run",
     "--no-prompt",
     "--no-check",
@@ -89,10 +90,6 @@ function start({ permissions, entry, args }: Entry, cwd: string) {
     join(root, "cli", entry),
     ...args,
   ], { cwd, stdio: ["pipe", "pipe", "pipe"] });
-}
-
-function denoPath(): string {
-  return "Deno" in globalThis ? process.execPath : "deno";
 }
 
 /** Runs an entry under Deno to its end; `stdin` stays open until the answer has come. */
