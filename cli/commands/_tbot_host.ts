@@ -1,4 +1,5 @@
 import type { Clock, Log } from "../../identity/mod.ts";
+import type { LogFormat } from "../log.ts";
 import type { Connect } from "../../identity/bot/mod.ts";
 
 /** What tbot's commands need of the world, so that a test runs them in-process. */
@@ -11,10 +12,8 @@ export interface TbotHost {
   readonly signal: AbortSignal;
   /** Calls `listener` on a signal; returns how to stop that. */
   onSignal(name: "SIGHUP" | "SIGUSR1", listener: () => void): () => void;
-  openLog(options: { readonly debug: boolean; readonly format: LogFormat }): Log;
+  openLog(options: { readonly debug: boolean; readonly format?: LogFormat | undefined }): Log;
   readonly connect: Connect;
   /** Such as `0.1.0`. */
   readonly version: string;
 }
-
-export type LogFormat = "text" | "json";

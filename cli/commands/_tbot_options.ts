@@ -1,13 +1,14 @@
 /** The options of tbot's commands, under the names that the original gives them. */
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import { isPin, parseDuration } from "../../identity/mod.ts";
-import type { LogFormat, TbotHost } from "./_tbot_host.ts";
+import type { LogFormat } from "../log.ts";
+import type { TbotHost } from "./_tbot_host.ts";
 
 // Type aliases, since the library asks for types that an index signature fits.
 export type GlobalOptions = {
   config?: string;
   debug?: true;
-  logFormat: LogFormat;
+  logFormat?: LogFormat;
   insecure?: true;
 };
 
@@ -47,8 +48,8 @@ export function tbotRoot({ stdout, stderr }: TbotHost): TbotRoot {
     .option("-c, --config <path>", "path to a configuration file")
     .option("-d, --debug", "log in detail")
     .addOption(
-      new Option("--log-format <format>", "format of the log").choices(["text", "json"] as const)
-        .default("text" as const),
+      new Option("--log-format <format>", "text for people (on a terminal), or json for programs")
+        .choices(["text", "json"] as const),
     )
     .option("--insecure", "do not verify the authority when joining; for experiments only");
 }

@@ -4,7 +4,7 @@ import type { TbotRoot } from "./_tbot_options.ts";
 import { addConfigure } from "./tbot_configure.ts";
 import { addStart } from "./tbot_start.ts";
 
-export type { LogFormat, TbotHost } from "./_tbot_host.ts";
+export type { TbotHost } from "./_tbot_host.ts";
 
 /**
  * The commands of tbot. They throw: `IdentityError`, or commander's own error once it has told the
