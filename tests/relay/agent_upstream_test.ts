@@ -118,7 +118,14 @@ test("serverEnvironment() gives another user's server that user's home", () => {
     shell: "/bin/sh",
     hasMoreGroups: false,
   };
-  const own = { HOME: "/root", USER: "root", PATH: "/bin", LC_ALL: "C", TMPDIR: "/root/t", K: "v" };
+  const own = {
+    HOME: "/home/someone",
+    USER: "root",
+    PATH: "/bin",
+    LC_ALL: "C",
+    TMPDIR: "/home/someone/t",
+    K: "v",
+  };
   assert.deepEqual(serverEnvironment(user, own), {
     PATH: "/bin",
     LC_ALL: "C",
@@ -130,9 +137,9 @@ test("serverEnvironment() gives another user's server that user's home", () => {
   assert.deepEqual(serverEnvironment(undefined, own), {
     PATH: "/bin",
     LC_ALL: "C",
-    HOME: "/root",
+    HOME: "/home/someone",
     USER: "root",
-    TMPDIR: "/root/t",
+    TMPDIR: "/home/someone/t",
   });
 });
 
