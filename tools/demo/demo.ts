@@ -146,7 +146,7 @@ async function walk(): Promise<void> {
     "get-sum answered wrongly",
   );
 
-  say("4. A narrower role, while the session is open: one tool fewer is a line in a file.");
+  say("4. A narrower role, while the session is open: the client learns of it at once.");
   write("role.yaml", NARROW_ROLE);
   show("role.yaml", NARROW_ROLE.slice(NARROW_ROLE.indexOf("spec:")));
   await tctl("narrow the role", ["create", "-f", "role.yaml"]);
