@@ -3,7 +3,10 @@ import { endOfString, endOfValue } from "./_skip.ts";
 import { decodeString } from "./json.ts";
 
 export interface Peek {
-  /** The id as JSON text (`1`, `"1"`); a string in the shortest form, so that answers match. */
+  /**
+   * The id as JSON text (`1`, `"1"`); a string in the shortest form, so that answers match. Absent
+   * when there are two, or when it is neither a string nor an integer: no answer will carry it.
+   */
   readonly id: string | undefined;
   readonly method: string | undefined;
 }
@@ -14,6 +17,7 @@ export interface Peek {
  */
 export function peekMessage(line: Uint8Array): Peek {
   let id: string | undefined;
+  let ids = 0;
   let method: string | undefined;
   const end = line.length;
   let i = token(line, 0);
@@ -28,7 +32,7 @@ export function peekMessage(line: Uint8Array): Peek {
     // A value that nothing follows was cut off; what is left of it is not it.
     if (valueEnd >= end) break;
     const key = read(line, i, keyEnd);
-    if (key === "id") id = idText(line, start, valueEnd);
+    if (key === "id") id = ++ids === 1 ? idText(line, start, valueEnd) : undefined;
     else if (key === "method" && line[start] === 0x22) method = read(line, start, valueEnd);
     i = token(line, valueEnd);
     if (line[i] !== 0x2c) break;
@@ -38,7 +42,10 @@ export function peekMessage(line: Uint8Array): Peek {
 }
 
 function idText(line: Uint8Array, start: number, end: number): string | undefined {
-  if (line[start] !== 0x22) return utf8.decode(line.subarray(start, end));
+  if (line[start] !== 0x22) {
+    const lexeme = utf8.decode(line.subarray(start, end));
+    return /^-?\d+$/.test(lexeme) ? lexeme : undefined;
+  }
   const text = read(line, start, end);
   return text === undefined ? undefined : JSON.stringify(text);
 }

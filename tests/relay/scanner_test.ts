@@ -350,7 +350,10 @@ test("peekMessage() looks at the top level only and says nothing of what it cann
     ["", undefined, undefined],
     ['{"id":1', undefined, undefined],
     ['{"method":"a","id":"1', undefined, "a"],
-    ['{"method":5,"id":null}', "null", undefined],
+    ['{"method":5,"id":null}', undefined, undefined],
+    ['{"method":"a","id":1.0}', undefined, "a"],
+    ['{"id":1,"method":"a","id":2}', undefined, "a"],
+    ['{"id":-1,"method":"a"}', "-1", "a"],
   ];
   for (const [line, id, method] of cases) {
     assert.deepEqual(peekMessage(utf8.encode(line)), { id, method }, line);
