@@ -29,6 +29,7 @@ export async function policy(host: PolicyHost): Promise<number> {
       new Option("-f, --format <format>", "format of the report")
         .choices(["text", "json", "junit"] as const).default("text" as const),
     )
+    .addHelpText("after", "\nExit code: 0 all passed, 1 a case failed, 2 a test file is wrong")
     .action(async (paths, options) => {
       const { testPolicy } = await import("./policy_test_command.ts");
       exitCode = await testPolicy({ paths, ...options }, host);
