@@ -59,8 +59,9 @@ export function parseSource(
       uniqueKeys: true,
       merge: true,
     });
-  } catch {
+  } catch (error) {
     // The parser recurses; a text made of brackets runs it out of stack.
+    if (!(error instanceof RangeError)) throw error;
     return { documents: [], problems: [{ at: start, message: "The file is nested too deeply" }] };
   }
   const builder = new TreeBuilder(text, file, lines);
