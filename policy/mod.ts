@@ -3,9 +3,12 @@
  * network.
  */
 export type { AppPolicy, ToolCall } from "./app_policy.ts";
+export type { Ask, What } from "./ask.ts";
 export { compilePolicy } from "./compile_policy.ts";
 export { type Decision, describeDecision, type RuleRef } from "./decision.ts";
 export { PolicyError, type PolicyErrorCode } from "./error.ts";
+export { explain, type Explanation } from "./explain.ts";
+export { explanationsJson, formatExplanation } from "./explain_report.ts";
 export type { AppFacts } from "./labels.ts";
 export { type ParsedRoles, parseRole, parseRoles } from "./parse_role.ts";
 export { formatProblem, type Position, type Problem } from "./problem.ts";

@@ -1,4 +1,4 @@
-/** `policy lint|test`: work on roles in files, without a cluster. */
+/** `policy lint|test|explain`: work on roles in files, without a cluster. */
 import { Command, Option } from "@commander-js/extra-typings";
 
 export interface PolicyHost {
@@ -33,6 +33,26 @@ export async function policy(host: PolicyHost): Promise<number> {
     .action(async (paths, options) => {
       const { testPolicy } = await import("./policy_test_command.ts");
       exitCode = await testPolicy({ paths, ...options }, host);
+    });
+  root.command("explain").description("Say what a bot may do with an app, and which rule says so")
+    .requiredOption("--role <path...>", "role files of the bot, or folders of them")
+    .option("--bot <name>", "name of the bot", "anyone")
+    .option("--trait <key=value...>", "traits of the bot; a key may be given again")
+    .requiredOption("--app <name>", "name of the app")
+    .option("--label <key=value...>", "labels of the app")
+    .option("--tool <name...>", "tools to call; without one: may the app be reached")
+    .option("--arguments <json>", "arguments of the call; without them it is a call without any")
+    .addOption(
+      new Option("-f, --format <format>", "format of the answer")
+        .choices(["text", "json"] as const).default("text" as const),
+    )
+    .addHelpText(
+      "after",
+      "\nExit code: 0 answered, allow or deny; 1 the roles cannot be judged for this bot and app;\n2 a role file or an option is wrong",
+    )
+    .action(async (options) => {
+      const { explainPolicy } = await import("./policy_explain.ts");
+      exitCode = await explainPolicy(options, host);
     });
   await root.parseAsync(host.args, { from: "user" });
   return exitCode;
