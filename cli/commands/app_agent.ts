@@ -41,7 +41,7 @@ export async function appAgent(host: AppAgentHost): Promise<number> {
       const config = path === undefined ? defaultConfig() : readClusterConfig(path);
       await startAgent(host, config, host.openLog({ debug: debug === true, format: logFormat }));
     });
-  root.command("policy").description("Check roles in files: lint, test");
+  root.command("policy").description("Check roles in files: lint, test, explain");
   root.command("ctl").description("Administer the cluster; the same as tctl");
   root.command("version").description("Print the version")
     .action(() => void host.stdout.write(`Postern v${host.version}\n`));
