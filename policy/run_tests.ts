@@ -64,7 +64,7 @@ function runCase(test: TestCase, coverage: CoverageBook): CaseResult {
   const by = decision && "by" in decision ? decision.by : undefined;
   const actual = decision?.effect ?? "error";
   const passed = actual === test.expect &&
-    (test.because === undefined || answersTo(test.because, decision));
+    (test.because === undefined || answersTo(test.because, outcome));
   return {
     name: test.name,
     at: test.at,
@@ -97,9 +97,10 @@ function ask(test: TestCase): Outcome {
   }
 }
 
-/** `because` names a role, a rule as written, its path, or the code of a denial. */
-function answersTo(because: string, decision: Decision | undefined): boolean {
-  if (!decision) return false;
+/** `because` names a role, a rule as written, its path, the code of a denial, or part of an error. */
+function answersTo(because: string, outcome: Outcome): boolean {
+  if (outcome.kind === "error") return outcome.detail.includes(because);
+  const { decision } = outcome;
   if (decision.effect === "deny" && decision.because === because) return true;
   if (!("by" in decision)) return false;
   const { role, rule, path } = decision.by;

@@ -14,6 +14,8 @@ export type Expectation = "allow" | "deny" | "error";
 
 export interface TestCase {
   readonly name: string;
+  /** Where the promise comes from, as the file says. */
+  readonly source: string | undefined;
   readonly at: Position;
   readonly scope: RoleScope;
   readonly subject: Subject;
@@ -41,7 +43,7 @@ export interface TestFile {
 /** How to get the text of a role that a test names by its path; throws when there is none. */
 export type LoadRole = (path: string, from: string) => string;
 
-const FILE_KEYS = ["roles", "cases"];
+const FILE_KEYS = ["source", "roles", "cases"];
 const CASE_KEYS = [
   "name",
   "roles",
@@ -84,12 +86,14 @@ class TestReader {
     if (!map) return [];
     const fields = readFields(map, "", FILE_KEYS, this.findings);
     const scope = this.#scope(fields.get("roles"));
+    const stated = fields.get("source");
+    const source = stated && asText(stated.value, "source", this.findings)?.value;
     const cases = fields.get("cases")?.value;
     if (cases?.kind !== "list") {
       this.findings.problem(cases?.at ?? map.at, "cases must be a list");
       return [];
     }
-    return cases.items.map((item, index) => this.#case(item, `cases[${index}]`, scope))
+    return cases.items.map((item, index) => this.#case(item, `cases[${index}]`, scope, source))
       .filter((testCase) => testCase !== undefined);
   }
 
@@ -121,7 +125,12 @@ class TestReader {
     return parseRoles(text, path);
   }
 
-  #case(node: SourceNode, path: string, fileScope: RoleScope): TestCase | undefined {
+  #case(
+    node: SourceNode,
+    path: string,
+    fileScope: RoleScope,
+    source: string | undefined,
+  ): TestCase | undefined {
     const { findings } = this;
     const map = asMap(node, path, findings);
     if (!map) return undefined;
@@ -144,7 +153,7 @@ class TestReader {
     const name = text("name") ?? `${path} (${this.file}:${map.at.line})`;
     const scope = fields.has("roles") ? this.#scope(fields.get("roles")) : fileScope;
     if (!expect || findings.problems.length > before) return undefined;
-    return { name, at: map.at, scope, subject, roles, app, what, expect, because };
+    return { name, source, at: map.at, scope, subject, roles, app, what, expect, because };
   }
 
   #principal(
