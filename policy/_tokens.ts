@@ -32,7 +32,10 @@ export function tokenize(text: string): Tokens {
       continue;
     }
     const token = readNumber(text, at) ?? readWord(text, at) ?? readSymbol(text, at);
-    if (!token) return { ok: false, message: `Unexpected ${JSON.stringify(c)}`, offset: at };
+    if (!token) {
+      const doubled = "=&|".includes(c) ? `; write ${c}${c}` : "";
+      return { ok: false, message: `Unexpected ${JSON.stringify(c)}${doubled}`, offset: at };
+    }
     tokens.push(token);
     at += token.text.length;
   }

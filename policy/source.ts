@@ -37,8 +37,8 @@ export interface SourceScalar {
 
 /** Larger files are refused before they are parsed. */
 export const SOURCE_LIMIT = 4 * 1024 * 1024;
-/** Nodes in one file, aliases counted as often as they are used. */
-const NODE_LIMIT = 1_000_000;
+/** Values that aliases may stand for in one file, counted as often as they are used. */
+const ALIASED_LIMIT = 50_000;
 const DEPTH_LIMIT = 64;
 
 /** Parses every document of a YAML or JSON text; empty documents are left out. */
@@ -100,7 +100,8 @@ export function toPlain(node: SourceNode): unknown {
 
 class TreeBuilder {
   readonly problems: Problem[] = [];
-  #left = NODE_LIMIT;
+  #aliasedLeft = ALIASED_LIMIT;
+  #insideAliases = 0;
   #overflowed = false;
 
   constructor(
@@ -126,16 +127,22 @@ class TreeBuilder {
   #node(node: ParsedNode, document: Document.Parsed, depth: number): SourceNode {
     const start = node.range[0];
     const at = this.#at(start);
-    if (--this.#left < 0 || depth > DEPTH_LIMIT) {
+    if (this.#insideAliases > 0) this.#aliasedLeft--;
+    if (this.#aliasedLeft < 0 || depth > DEPTH_LIMIT) {
       if (!this.#overflowed) {
-        this.problem(start, depth > DEPTH_LIMIT ? "Nested too deeply" : "Too many values");
+        this.problem(start, depth > DEPTH_LIMIT ? "Nested too deeply" : "Aliases for too much");
       }
       this.#overflowed = true;
       return { kind: "scalar", at, value: null, textAt: undefined };
     }
     if (isAlias(node)) {
       const target = node.resolve(document);
-      if (target) return this.#node(target as ParsedNode, document, depth + 1);
+      if (target) {
+        this.#insideAliases++;
+        const resolved = this.#node(target as ParsedNode, document, depth + 1);
+        this.#insideAliases--;
+        return resolved;
+      }
       this.problem(start, `No anchor is called "${node.source}"`);
       return { kind: "scalar", at, value: null, textAt: undefined };
     }
