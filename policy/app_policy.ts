@@ -3,7 +3,7 @@
  * exists: its methods are synchronous, linear in what they are asked, and never throw.
  */
 import type { Decision, RuleRef } from "./decision.ts";
-import { type Entry, type GuardedEntry, ListMatcher } from "./matchers.ts";
+import { type Entry, type GuardedEntry, ListMatcher, type NameMatcher } from "./matchers.ts";
 
 /** What a call brings beside the tool's name. */
 export interface ToolCall {
@@ -42,12 +42,19 @@ export interface Lists {
   readonly allow: readonly Entry[] | undefined;
 }
 
+/** The tool rules of all roles: by name alone, and those that also look at the call. */
+export interface ToolRules {
+  readonly plain: () => NameMatcher;
+  /** Rules with a condition or a pin. */
+  readonly deny: readonly GuardedEntry[];
+  readonly allow: readonly GuardedEntry[];
+  /** Whether the rules leave out no name and no call. */
+  readonly unrestricted: boolean;
+}
+
 export interface CompiledRoles {
   readonly access: Decision;
-  readonly tools: {
-    readonly deny: readonly GuardedEntry[];
-    readonly allow: readonly GuardedEntry[];
-  };
+  readonly tools: ToolRules;
   readonly resources: Lists;
   readonly prompts: Lists;
   readonly maxSessionTtl: number;
@@ -67,7 +74,7 @@ export class CompiledAppPolicy implements AppPolicy {
   readonly #denyGuarded: readonly GuardedEntry[];
   readonly #allowGuarded: readonly GuardedEntry[];
   readonly #roles: CompiledRoles;
-  #tools: ListMatcher | undefined;
+  #tools: NameMatcher | undefined;
   #resources: ListMatcher | undefined;
   #prompts: ListMatcher | undefined;
 
@@ -77,14 +84,13 @@ export class CompiledAppPolicy implements AppPolicy {
     this.access = access;
     this.maxSessionTtl = roles.maxSessionTtl;
     this.lock = roles.lock;
-    this.#denyGuarded = tools.deny.filter(isGuarded);
-    this.#allowGuarded = tools.allow.filter(isGuarded);
+    this.#denyGuarded = tools.deny;
+    this.#allowGuarded = tools.allow;
     const guarded = [...this.#denyGuarded, ...this.#allowGuarded];
     this.usesArguments = guarded.some(({ condition }) => condition !== undefined);
     this.usesDefinitions = guarded.some(({ sha256 }) => sha256 !== undefined);
     const open = access.effect === "allow";
-    this.toolsUnrestricted = open && tools.deny.length === 0 &&
-      tools.allow.some((entry) => !isGuarded(entry) && entry.pattern.kind === "any");
+    this.toolsUnrestricted = open && tools.unrestricted;
     this.resourcesUnrestricted = open && isUnrestricted(roles.resources);
     this.promptsUnrestricted = open && isUnrestricted(roles.prompts);
   }
@@ -132,10 +138,7 @@ export class CompiledAppPolicy implements AppPolicy {
 
   #plainTool(name: string): Decision {
     // Built at the first question: reaching an app asks for no tool.
-    this.#tools ??= new ListMatcher(
-      this.#roles.tools.deny.filter((entry) => !isGuarded(entry)),
-      this.#roles.tools.allow.filter((entry) => !isGuarded(entry)),
-    );
+    this.#tools ??= this.#roles.tools.plain();
     return this.#tools.decide(name);
   }
 
@@ -168,7 +171,8 @@ function denies({ sha256 }: GuardedEntry, definition: string | undefined): boole
   return sha256 === undefined || definition === undefined || sha256 === definition;
 }
 
-function isGuarded({ condition, sha256 }: GuardedEntry): boolean {
+/** Whether an entry looks at more than the name. */
+export function isGuarded({ condition, sha256 }: GuardedEntry): boolean {
   return condition !== undefined || sha256 !== undefined;
 }
 

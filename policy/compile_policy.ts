@@ -1,6 +1,6 @@
 /** Roles, a principal and an app into a policy. Whatever can fail, fails here. */
-import type { AppPolicy, Lists } from "./app_policy.ts";
-import { CompiledAppPolicy } from "./app_policy.ts";
+import type { AppPolicy, Lists, ToolRules } from "./app_policy.ts";
+import { CompiledAppPolicy, isGuarded } from "./app_policy.ts";
 import { bindExpression } from "./bind.ts";
 import type { Decision, RuleRef } from "./decision.ts";
 import { PolicyError } from "./error.ts";
@@ -12,12 +12,18 @@ import {
   namespaceFits,
   problemOf,
 } from "./labels.ts";
-import type { Entry, GuardedEntry } from "./matchers.ts";
+import { type Entry, type GuardedEntry, IndexMatcher, ListMatcher } from "./matchers.ts";
 import { formatProblem, type Problem } from "./problem.ts";
 import type { PatternRule, Role, Subject, ToolRule } from "./role.ts";
+import { type RoleSet, roleSet } from "./role_set.ts";
 
 /** Used when a principal has no role at all. */
 const NO_ROLE_TTL = 30 * 3600;
+
+/** Rules up to which an app gets an automaton of its own. */
+const SMALL_SET = 256;
+
+const NOTHING: readonly GuardedEntry[] = [];
 
 /**
  * Compiles what `subject` may do with `app` under its roles. The order of roles does not matter,
@@ -29,8 +35,9 @@ export function compilePolicy(
   subject: Subject,
   app: AppFacts,
 ): AppPolicy {
-  const problems: Problem[] = [];
-  const compiler = new Compiler(inOrder(roles, problems), subject, app, problems);
+  const set = roleSet(roles);
+  const problems: Problem[] = [...set.problems];
+  const compiler = new Compiler(set, subject, app, problems);
   const policy = compiler.compile();
   if (problems.length > 0) throw invalidPolicy(problems, subject, app);
   return policy;
@@ -48,61 +55,77 @@ function invalidPolicy(
   );
 }
 
-/** Each role once, by name. */
-function inOrder(roles: readonly Role[], problems: Problem[]): readonly Role[] {
-  const byName = new Map<string, Role>();
-  for (const role of roles) {
-    const same = byName.get(role.name);
-    if (same && same !== role) {
-      problems.push({ at: role.at, message: `There are two roles named "${role.name}"` });
-    }
-    byName.set(role.name, role);
-  }
-  return [...byName.values()].sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
-}
-
 class Compiler {
   constructor(
-    private readonly roles: readonly Role[],
+    private readonly set: RoleSet,
     private readonly subject: Subject,
     private readonly app: AppFacts,
     private readonly problems: Problem[],
   ) {}
 
   compile(): AppPolicy {
-    const { roles, subject, app, problems } = this;
-    const closed = roles.map(({ deny }) => deniesApp(deny, subject, app, problems));
-    const open = roles.map(({ allow }) => allowsApp(allow, subject, app, problems));
-    const denying = roles.filter(({ deny }) => namespaceFits(deny));
-    const allowing = roles.filter((_, index) => open[index] !== undefined);
+    const { set, subject, app, problems } = this;
+    const closed = set.appDeniers.map(({ deny }) => deniesApp(deny, subject, app, problems));
+    const opened = set.labels.opened(app).map((ref, index) =>
+      ref === undefined ? this.#opens(set.roles[index]) : ref ?? undefined
+    );
+    const open = opened.map((ref) => ref !== undefined);
+    const allowing = set.roles.filter((_, index) => open[index]);
+    // INVARIANT (deny wins): a denied tool is denied on every app, whatever `app_labels` say.
+    const denials = set.variableDenials.flatMap((rule) => this.#tool(rule));
+    const grants = set.variableGrants.flatMap((rules, index) =>
+      open[index] ? rules.flatMap((rule) => this.#tool(rule)) : NOTHING
+    );
     return new CompiledAppPolicy({
-      access: decideAccess(closed, open, allowing),
-      tools: {
-        // INVARIANT (deny wins): a denied tool is denied on every app, whatever `app_labels` say.
-        deny: denying.flatMap(({ deny }) => deny.tools.flatMap((rule) => this.#tool(rule))),
-        allow: allowing.flatMap(({ allow }) => allow.tools.flatMap((rule) => this.#tool(rule))),
-      },
-      resources: this.#lists(denying, allowing, "resources"),
-      prompts: this.#lists(denying, allowing, "prompts"),
-      maxSessionTtl: roles.length === 0
-        ? NO_ROLE_TTL
-        : Math.min(...roles.map(({ options }) => options.maxSessionTtl)),
-      lock: roles.some(({ options }) => options.lock === "strict") ? "strict" : "best_effort",
+      access: decideAccess(closed, opened, allowing),
+      tools: this.#tools(open, denials, grants),
+      resources: this.#lists(open, "resources"),
+      prompts: this.#lists(open, "prompts"),
+      maxSessionTtl: set.maxSessionTtl ?? NO_ROLE_TTL,
+      lock: set.lock,
     });
   }
 
-  #lists(
-    denying: readonly Role[],
-    allowing: readonly Role[],
-    list: "resources" | "prompts",
-  ): Lists {
-    const restricted = allowing.filter(({ allow }) => allow[list] !== undefined);
+  #opens(role: Role | undefined): RuleRef | undefined {
+    return role && allowsApp(role.allow, this.subject, this.app, this.problems);
+  }
+
+  #tools(
+    open: readonly boolean[],
+    denials: readonly GuardedEntry[],
+    grants: readonly GuardedEntry[],
+  ): ToolRules {
+    const { set } = this;
+    const [deny, allow] = [denials, grants].map((all) => all.filter((entry) => !isGuarded(entry)));
+    const fixed = set.fixedGrants.filter((_, index) => open[index]);
+    const count = fixed.reduce((sum, rules) => sum + rules.length, set.fixedDenials.length);
     return {
-      deny: denying.flatMap(({ deny }) => this.#entries(deny[list] ?? [])),
-      allow: restricted.length === 0
-        ? undefined
-        : restricted.flatMap(({ allow }) => this.#entries(allow[list] ?? [])),
+      deny: denials.filter(isGuarded),
+      allow: grants.filter(isGuarded),
+      unrestricted: set.fixedDenials.length === 0 && denials.length === 0 &&
+        [...fixed, allow ?? []].some((rules) =>
+          rules.some(({ pattern }) => pattern.kind === "any")
+        ),
+      plain: () =>
+        count > SMALL_SET
+          ? new IndexMatcher(set.index, open, new ListMatcher(deny ?? [], allow ?? []))
+          : new ListMatcher(
+            [...set.fixedDenials, ...deny ?? []],
+            [...fixed.flat(), ...allow ?? []],
+          ),
     };
+  }
+
+  #lists(open: readonly boolean[], list: "resources" | "prompts"): Lists {
+    const { roles, listing } = this.set;
+    const deny: Entry[] = [];
+    let allow: Entry[] | undefined;
+    for (const role of listing) {
+      if (namespaceFits(role.deny)) deny.push(...this.#entries(role.deny[list] ?? []));
+      const rules = role.allow[list];
+      if (rules && open[roles.indexOf(role)]) (allow ??= []).push(...this.#entries(rules));
+    }
+    return { deny, allow };
   }
 
   #entries(rules: readonly PatternRule[]): Entry[] {

@@ -59,35 +59,40 @@ function selectorFits(
   app: AppFacts,
   problems: Problem[],
 ): RuleRef | undefined {
-  if (selector.labels.length === 0) return undefined;
+  const { ref, labels } = selector;
+  if (labels.length === 0) return undefined;
   // `'*': '*'` matches every app, whatever stands beside it.
-  if (selector.labels.some((label) => isAnyLabel(label, subject))) return selector.ref;
-  const values: { label: LabelRule; value: string }[] = [];
-  for (const label of selector.labels) {
-    const value = labelValue(label, subject, app);
-    if (value === undefined) return undefined;
-    values.push({ label, value });
+  for (const label of labels) if (isAnyLabel(label, subject)) return ref;
+  for (const label of labels) {
+    if (labelValue(label, subject, app) === undefined) return undefined;
   }
   // Every value is judged, so that a bad pattern is found whatever stands before it.
-  const fits = values.map(({ label, value }) => valueFits(label, value, subject, problems));
-  return fits.every(Boolean) ? selector.ref : undefined;
+  let fits = true;
+  for (const label of labels) {
+    const value = labelValue(label, subject, app) ?? "";
+    if (!valueFits(label, value, subject, problems)) fits = false;
+  }
+  return fits ? ref : undefined;
 }
 
 /** The app's label that a rule speaks of; a key whose trait is missing is the empty key. */
 export function labelValue(rule: LabelRule, subject: Subject, app: AppFacts): string | undefined {
-  const key = expandTemplate(rule.key, subject.traits).values[0] ?? "";
+  const key = keyOf(rule, subject);
   return Object.hasOwn(app.labels, key) ? app.labels[key] : undefined;
 }
 
-function isAnyLabel({ key, values }: LabelRule, subject: Subject): boolean {
-  const [keyText] = expandTemplate(key, subject.traits).values;
-  if (keyText !== "*" || values.length !== 1) return false;
-  const [value] = values;
-  const expanded = value ? expandTemplate(value.template, subject.traits).values : [];
-  return expanded.length === 1 && expanded[0] === "*";
+function keyOf({ key }: LabelRule, subject: Subject): string {
+  return key.kind === "literal" ? key.text : expandTemplate(key, subject.traits).values[0] ?? "";
 }
 
-/** Whether one of the values matches; a `*` among them takes any text, newlines too. */
+function isAnyLabel(rule: LabelRule, subject: Subject): boolean {
+  const [value] = rule.values;
+  if (!value || rule.values.length !== 1 || keyOf(rule, subject) !== "*") return false;
+  const { values } = expandTemplate(value.template, subject.traits);
+  return values.length === 1 && values[0] === "*";
+}
+
+/** Whether one of the values matches. */
 export function valueFits(
   label: LabelRule,
   value: string,
@@ -96,11 +101,16 @@ export function valueFits(
 ): boolean {
   let fits = false;
   for (const rule of label.values) {
-    for (const pattern of labelPatterns(rule, subject, problems)) {
-      if (pattern.source === "*" || pattern.test(value)) fits = true;
-    }
+    // A pattern that was good when the role was read needs no further judging.
+    if (rule.pattern) fits ||= takesAny([rule.pattern], value);
+    else if (takesAny(labelPatterns(rule, subject, problems), value)) fits = true;
   }
   return fits;
+}
+
+/** Whether one of the patterns matches a label's value; `*` alone takes newlines too. */
+export function takesAny(patterns: readonly Pattern[], value: string): boolean {
+  return patterns.some((pattern) => pattern.source === "*" || pattern.test(value));
 }
 
 /** In a map of labels a missing trait leaves the empty text, which only an empty label matches. */

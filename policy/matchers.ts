@@ -1,10 +1,11 @@
 /**
- * The lists of all roles as one matcher: names are decided by one pass over the name, and by a
- * bounded memory of names asked before. Rules with a condition or a pin are few and stand apart.
+ * Names against all lists of all roles at once, with a bounded memory of the names asked before.
+ * Small sets become one automaton for an app; large ones ask an index that all apps share.
  */
-import { compilePatternSet, type Pattern, type PatternSet } from "./pattern/mod.ts";
 import type { Condition } from "./bind.ts";
 import type { Decision, RuleRef } from "./decision.ts";
+import { compilePatternSet, type Pattern, type PatternSet } from "./pattern/mod.ts";
+import type { ToolIndex } from "./role_set.ts";
 
 /** A pattern of a list, after templates. */
 export interface Entry {
@@ -25,13 +26,31 @@ const NO_MATCH: Decision = { effect: "deny", because: "no_match" };
 const MEMORY_LIMIT = 4096;
 const NAME_LIMIT = 256;
 
-/** Decides names by two lists; whatever the deny list matches is denied. */
-export class ListMatcher {
-  readonly #set: PatternSet;
-  readonly #decisions: readonly Decision[];
+/** Decides names, and remembers. */
+export abstract class NameMatcher {
   readonly #memory = new Map<string, Decision>();
 
+  decide(name: string): Decision {
+    const known = this.#memory.get(name);
+    if (known !== undefined) return known;
+    const decision = this.judge(name);
+    if (name.length <= NAME_LIMIT) {
+      if (this.#memory.size >= MEMORY_LIMIT) this.#memory.clear();
+      this.#memory.set(name, decision);
+    }
+    return decision;
+  }
+
+  protected abstract judge(name: string): Decision;
+}
+
+/** Decides names by two lists; whatever the deny list matches is denied. */
+export class ListMatcher extends NameMatcher {
+  readonly #set: PatternSet;
+  readonly #decisions: readonly Decision[];
+
   constructor(deny: readonly Entry[], allow: readonly Entry[], otherwise: Decision = NO_MATCH) {
+    super();
     // INVARIANT (deny wins): the set answers with its lowest match, and denials come first.
     this.#set = compilePatternSet([...deny, ...allow].map(({ pattern }) => pattern));
     this.#decisions = [
@@ -41,15 +60,35 @@ export class ListMatcher {
     ];
   }
 
-  decide(name: string): Decision {
-    const known = this.#memory.get(name);
-    if (known !== undefined) return known;
-    const index = this.#set.firstMatch(name);
-    const decision = this.#decisions.at(index) ?? NO_MATCH;
-    if (name.length <= NAME_LIMIT) {
-      if (this.#memory.size >= MEMORY_LIMIT) this.#memory.clear();
-      this.#memory.set(name, decision);
+  protected judge(name: string): Decision {
+    return this.#decisions.at(this.#set.firstMatch(name)) ?? NO_MATCH;
+  }
+}
+
+/** Decides names by the index of all roles, of which some are open here, and by rules beside it. */
+export class IndexMatcher extends NameMatcher {
+  constructor(
+    private readonly index: ToolIndex,
+    /** By role: whether it opens the app. */
+    private readonly open: readonly boolean[],
+    /** The rules that templates have become for the principal. */
+    private readonly beside: ListMatcher,
+  ) {
+    super();
+  }
+
+  protected judge(name: string): Decision {
+    let granted: Decision | undefined;
+    for (const match of this.index.matches(name)) {
+      const rule = this.index.rules[match];
+      if (!rule) continue;
+      if (rule.decision.effect === "deny") return rule.decision;
+      if (this.open[rule.role]) {
+        granted = rule.decision;
+        break;
+      }
     }
-    return decision;
+    const other = this.beside.decide(name);
+    return other.effect === "deny" && other.because === "denied_by_rule" ? other : granted ?? other;
   }
 }

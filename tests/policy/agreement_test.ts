@@ -213,6 +213,38 @@ test("the order of roles does not matter, not even for the rule that is named", 
   );
 });
 
+test("many roles are decided by an index as few are by an automaton", () => {
+  const tools = Array.from({ length: 300 }, (_, i) => ({ name: `unheard_of_${i}` }));
+  const [filler] = parsed([{ name: "filler", allow: {}, deny: { tools }, mfa: false }]);
+  assert.ok(filler);
+  fc.assert(
+    fc.property(roles, fc.record(facts), (all, { traits, labels, asks }) => {
+      const few = compiled(parsed(all), traits, labels);
+      const many = compiled([...parsed(all), filler], traits, labels);
+      for (const ask of asks) assert.equal(answer(many, ask).effect, answer(few, ask).effect);
+      assert.equal(many.decideTool("unheard_of_7").effect, "deny");
+    }),
+    { numRuns: 700 },
+  );
+});
+
+test("a list of roles that its owner changes is compiled anew", () => {
+  const [open, shut] = parsed([
+    {
+      name: "open",
+      allow: { app_labels: { "*": ["*"] }, tools: [{ name: "*" }] },
+      deny: {},
+      mfa: false,
+    },
+    { name: "shut", allow: {}, deny: { tools: [{ name: "echo" }] }, mfa: false },
+  ]);
+  assert.ok(open && shut);
+  const list = [open];
+  assert.equal(compiled(list, {}, {}).decideTool("echo").effect, "allow");
+  list.push(shut);
+  assert.equal(compiled(list, {}, {}).decideTool("echo").effect, "deny");
+});
+
 test("a tool that lists hide is denied whatever its arguments, and one they show is not by rule", () => {
   fc.assert(
     fc.property(roles, fc.record(facts), (all, { traits, labels, asks }) => {
