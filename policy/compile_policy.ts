@@ -43,6 +43,26 @@ export function compilePolicy(
   return policy;
 }
 
+/** The rules of all roles that hold for a principal and an app, as lists. */
+export interface RuleLists {
+  readonly access: Decision;
+  readonly tools: {
+    readonly deny: readonly GuardedEntry[];
+    readonly allow: readonly GuardedEntry[];
+  };
+  readonly resources: Lists;
+  readonly prompts: Lists;
+}
+
+/** What a policy is made of, for those who compare policies; throws as `compilePolicy` does. */
+export function listRules(roles: readonly Role[], subject: Subject, app: AppFacts): RuleLists {
+  const set = roleSet(roles);
+  const problems: Problem[] = [...set.problems];
+  const lists = new Compiler(set, subject, app, problems).list();
+  if (problems.length > 0) throw invalidPolicy(problems, subject, app);
+  return lists;
+}
+
 function invalidPolicy(
   problems: readonly Problem[],
   subject: Subject,
@@ -64,6 +84,37 @@ class Compiler {
   ) {}
 
   compile(): AppPolicy {
+    const { set } = this;
+    const { access, open } = this.#access();
+    const { denials, grants } = this.#variable(open);
+    return new CompiledAppPolicy({
+      access,
+      tools: this.#tools(open, denials, grants),
+      resources: this.#lists(open, "resources"),
+      prompts: this.#lists(open, "prompts"),
+      maxSessionTtl: set.maxSessionTtl ?? NO_ROLE_TTL,
+      lock: set.lock,
+    });
+  }
+
+  list(): RuleLists {
+    const { set } = this;
+    const { access, open } = this.#access();
+    const { denials, grants } = this.#variable(open);
+    const fixed = set.fixedGrants.filter((_, index) => open[index]).flat();
+    return {
+      access,
+      tools: {
+        deny: [...set.fixedDenials.map(unguarded), ...denials],
+        allow: [...fixed.map(unguarded), ...grants],
+      },
+      resources: this.#lists(open, "resources"),
+      prompts: this.#lists(open, "prompts"),
+    };
+  }
+
+  /** Whether the app may be reached, and by role whether it opens the app. */
+  #access(): { access: Decision; open: readonly boolean[] } {
     const { set, subject, app, problems } = this;
     const closed = set.appDeniers.map(({ deny }) => deniesApp(deny, subject, app, problems));
     const opened = set.labels.opened(app).map((ref, index) =>
@@ -71,19 +122,19 @@ class Compiler {
     );
     const open = opened.map((ref) => ref !== undefined);
     const allowing = set.roles.filter((_, index) => open[index]);
-    // INVARIANT (deny wins): a denied tool is denied on every app, whatever `app_labels` say.
-    const denials = set.variableDenials.flatMap((rule) => this.#tool(rule));
-    const grants = set.variableGrants.flatMap((rules, index) =>
-      open[index] ? rules.flatMap((rule) => this.#tool(rule)) : NOTHING
-    );
-    return new CompiledAppPolicy({
-      access: decideAccess(closed, opened, allowing),
-      tools: this.#tools(open, denials, grants),
-      resources: this.#lists(open, "resources"),
-      prompts: this.#lists(open, "prompts"),
-      maxSessionTtl: set.maxSessionTtl ?? NO_ROLE_TTL,
-      lock: set.lock,
-    });
+    return { access: decideAccess(closed, opened, allowing), open };
+  }
+
+  /** The tool rules that depend on the principal, the app or the call. */
+  #variable(open: readonly boolean[]): { denials: GuardedEntry[]; grants: GuardedEntry[] } {
+    const { set } = this;
+    return {
+      // INVARIANT (deny wins): a denied tool is denied on every app, whatever `app_labels` say.
+      denials: set.variableDenials.flatMap((rule) => this.#tool(rule)),
+      grants: set.variableGrants.flatMap((rules, index) =>
+        open[index] ? rules.flatMap((rule) => this.#tool(rule)) : NOTHING
+      ),
+    };
   }
 
   #opens(role: Role | undefined): RuleRef | undefined {
@@ -151,6 +202,10 @@ class Compiler {
     const condition = bound.kind === "constant" ? undefined : bound.test;
     return entries.map((entry) => ({ ...entry, condition, sha256 }));
   }
+}
+
+function unguarded({ pattern, ref }: Entry): GuardedEntry {
+  return { pattern, ref, condition: undefined, sha256: undefined };
 }
 
 function decideAccess(

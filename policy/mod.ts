@@ -6,6 +6,15 @@ export type { AppPolicy, ToolCall } from "./app_policy.ts";
 export type { Ask, What } from "./ask.ts";
 export { compilePolicy } from "./compile_policy.ts";
 export { type Decision, describeDecision, type RuleRef } from "./decision.ts";
+export {
+  diffPolicies,
+  type DiffWorld,
+  type KnownApp,
+  type KnownSubject,
+  type PolicyChange,
+  type PolicyDiff,
+} from "./diff.ts";
+export { formatPolicyDiff, policyDiffJson } from "./diff_report.ts";
 export { PolicyError, type PolicyErrorCode } from "./error.ts";
 export { explain, type Explanation } from "./explain.ts";
 export { explanationsJson, formatExplanation } from "./explain_report.ts";
