@@ -9,6 +9,7 @@ import { type AppFacts, labelValue, namespaceFits, valueFits } from "./labels.ts
 import { parseRole } from "./parse_role.ts";
 import type { Position } from "./problem.ts";
 import type { Conditions, LabelRule, Role, Subject } from "./role.ts";
+import { type ChangeStep, smallestChange } from "./smallest_change.ts";
 import { expandTemplate } from "./template.ts";
 
 export interface Explanation {
@@ -16,6 +17,8 @@ export interface Explanation {
   readonly decision: Decision;
   /** Every role, by name: those that decided, and how far the others came. */
   readonly roles: readonly RoleVerdict[];
+  /** The fewest changes that would turn the answer, if one of the known ways does. */
+  readonly change: readonly ChangeStep[] | undefined;
 }
 
 export type RoleVerdict = { readonly role: string; readonly at: Position } & RoleSays;
@@ -50,7 +53,8 @@ export function explain(roles: readonly Role[], { subject, app, what }: Ask): Ex
   const verdicts = [...new Set(roles)]
     .sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
     .map((role) => ({ role: role.name, at: role.at, ...saysOf(role, subject, app, what) }));
-  return { what, decision, roles: verdicts };
+  const change = smallestChange(roles, { subject, app, what });
+  return { what, decision, roles: verdicts, change };
 }
 
 let open: Role | undefined;

@@ -1,22 +1,33 @@
 import { describeWhat } from "./ask.ts";
 import { describeDecision, type RuleRef } from "./decision.ts";
 import type { Explanation, RoleVerdict } from "./explain.ts";
+import type { Position } from "./problem.ts";
 
 /** Rules that are listed for a role; the others are counted. */
 const MAX_RULES = 10;
 
 /** One explanation for people: the answer, then what each role says. */
-export function formatExplanation({ what, decision, roles }: Explanation): string {
+export function formatExplanation({ what, decision, roles, change }: Explanation): string {
   const lines = [`To ${describeWhat(what)}`, describeDecision(decision)];
   for (const verdict of roles) {
     lines.push(`  ${verdict.role} (${verdict.at.file}:${verdict.at.line}): ${says(verdict)}`);
+  }
+  const turned = decision.effect === "allow" ? "deny" : "allow";
+  for (const [index, { message, at: place }] of (change ?? []).entries()) {
+    const start = index === 0 ? `To ${turned} it:` : "and";
+    lines.push(`${start} ${message}${place ? at(place) : ""}`);
   }
   return `${lines.join("\n")}\n`;
 }
 
 /** Explanations for programs. */
 export function explanationsJson(explanations: readonly Explanation[]): string {
-  const asks = explanations.map(({ what, decision, roles }) => ({ what, ...decision, roles }));
+  const asks = explanations.map(({ what, decision, roles, change }) => ({
+    what,
+    ...decision,
+    roles,
+    change,
+  }));
   return `${JSON.stringify({ asks }, null, 2)}\n`;
 }
 
@@ -51,6 +62,6 @@ function place(ref: RuleRef): string {
   return `${ref.path} ${JSON.stringify(ref.rule)}${at(ref)}`;
 }
 
-function at({ file, line }: RuleRef): string {
+function at({ file, line }: Position): string {
   return ` (${file}:${line})`;
 }

@@ -22,6 +22,7 @@ export type { AppFacts } from "./labels.ts";
 export { type ParsedRoles, parseRole, parseRoles } from "./parse_role.ts";
 export { formatProblem, type Position, type Problem } from "./problem.ts";
 export type { Role, RoleOptions, Subject, Traits } from "./role.ts";
+export { type ChangeStep, smallestChange } from "./smallest_change.ts";
 export { runPolicyTests, type TestReport } from "./run_tests.ts";
 export type { LoadRole } from "./test_file.ts";
 export { formatTestReport, testReportJson, testReportJunit } from "./test_report.ts";

@@ -109,6 +109,7 @@ Denied by role "no-secrets", spec.deny.mcp.tools[0] "read_secret" (r.yaml:12)
   no-secrets (r.yaml:9): denies it, by spec.deny.mcp.tools[0] "read_secret" (r.yaml:12)
   production (r.yaml:14): does not open the app: labels["env"] == "prod" is false (r.yaml:17)
   reader (r.yaml:1): allows it, by spec.allow.mcp.tools[0] "read_*" (r.yaml:7)
+To allow it: remove spec.deny.mcp.tools[0] "read_secret" from role "no-secrets" (r.yaml:12)
 `,
   );
 });
