@@ -26,3 +26,4 @@ export { type ChangeStep, smallestChange } from "./smallest_change.ts";
 export { runPolicyTests, type TestReport } from "./run_tests.ts";
 export type { LoadRole } from "./test_file.ts";
 export { formatTestReport, testReportJson, testReportJunit } from "./test_report.ts";
+export { parseWorld } from "./world_file.ts";

@@ -1,4 +1,4 @@
-/** `policy lint|test|explain`: work on roles in files, without a cluster. */
+/** `policy lint|test|explain|diff`: work on roles in files, without a cluster. */
 import { Command, Option } from "@commander-js/extra-typings";
 
 export interface PolicyHost {
@@ -53,6 +53,22 @@ export async function policy(host: PolicyHost): Promise<number> {
     .action(async (options) => {
       const { explainPolicy } = await import("./policy_explain.ts");
       exitCode = await explainPolicy(options, host);
+    });
+  root.command("diff").description("Compare what two sets of roles grant")
+    .argument("<before>", "role file, or a folder of them")
+    .argument("<after>", "role file, or a folder of them")
+    .option("--world <path>", "file of bots (roles, traits) and apps (labels, tools)")
+    .addOption(
+      new Option("-f, --format <format>", "format of the answer")
+        .choices(["text", "json"] as const).default("text" as const),
+    )
+    .addHelpText(
+      "after",
+      "\nExit code: 0 nothing new is granted, 1 something is, or may be; 2 a file is wrong",
+    )
+    .action(async (before, after, options) => {
+      const { diffPolicy } = await import("./policy_diff.ts");
+      exitCode = await diffPolicy({ before, after, ...options }, host);
     });
   await root.parseAsync(host.args, { from: "user" });
   return exitCode;
