@@ -4,12 +4,13 @@
  * end are asked together first. So the cost follows what a name comes near to, not how many
  * patterns there are.
  */
-import { fixedEnds } from "./_fixed_ends.ts";
+import { type FixedEnds, fixedEnds } from "./_fixed_ends.ts";
 import { compilePatternSet, type Pattern, type PatternSet } from "./pattern/mod.ts";
 
 /** A pattern, and the numbers of all that are the same. */
 interface Candidate {
   readonly pattern: Pattern;
+  readonly ends: FixedEnds;
   readonly numbers: number[];
 }
 
@@ -23,10 +24,10 @@ export class MatchIndex {
 
   constructor(patterns: readonly Pattern[]) {
     const candidates = distinct(patterns);
-    const ends = candidates.map(({ pattern }) => fixedEnds(pattern));
-    const [starting, ending] = [count(ends.map((e) => e.start)), count(ends.map((e) => e.end))];
-    for (const [index, candidate] of candidates.entries()) {
-      const { start, end } = ends[index] ?? { start: "", end: "" };
+    const starting = count(candidates.map(({ ends }) => ends.start));
+    const ending = count(candidates.map(({ ends }) => ends.end));
+    for (const candidate of candidates) {
+      const { start, end } = candidate.ends;
       // The rarer end finds fewer candidates that come to nothing.
       const startIsRarer = start !== "" &&
         (end === "" || (starting.get(start) ?? 0) <= (ending.get(end) ?? 0));
@@ -81,7 +82,7 @@ function distinct(patterns: readonly Pattern[]): Candidate[] {
   for (const [number, pattern] of patterns.entries()) {
     const known = candidates.get(pattern.source);
     if (known) known.numbers.push(number);
-    else candidates.set(pattern.source, { pattern, numbers: [number] });
+    else candidates.set(pattern.source, { pattern, ends: fixedEnds(pattern), numbers: [number] });
   }
   return [...candidates.values()];
 }
