@@ -5,7 +5,19 @@
  */
 import { localPart } from "./_email.ts";
 import { foldCase } from "./_fold_case.ts";
-import type { Expression, ExpressionNode, Operator } from "./expression.ts";
+import {
+  compare,
+  containsItem,
+  intersects,
+  ODD,
+  subset,
+  truth,
+  type Value,
+  valueAt,
+  withLists,
+  withTexts,
+} from "./_values.ts";
+import type { Expression, ExpressionNode } from "./expression.ts";
 import { compilePattern, type Pattern, regexpReplace } from "./pattern/mod.ts";
 import type { Subject } from "./role.ts";
 
@@ -51,12 +63,7 @@ export function bindExpression(expression: Expression, facts: Facts): BindResult
   };
 }
 
-type Scalar = string | number | boolean;
-type Value = Scalar | readonly Scalar[] | null | undefined | typeof ODD;
 type Run = (args: unknown) => Value;
-
-/** A value that does not fit where it stands; it spreads, and ends as "cannot tell". */
-const ODD = Symbol("odd");
 
 /** Known already, or a function of the arguments. */
 type Bound =
@@ -192,110 +199,6 @@ function lift(parts: readonly Bound[], apply: (values: readonly Value[]) => Valu
 
 function force(bound: Bound, args: unknown): Value {
   return bound.run === undefined ? bound.value : bound.run(args);
-}
-
-/** The argument at a path; own properties only, so that `constructor` is nothing special. */
-function valueAt(args: unknown, path: readonly (string | number)[]): Value {
-  let at: unknown = args;
-  for (const step of path) {
-    if (at === undefined || at === null) return undefined;
-    if (typeof step === "number") {
-      if (!Array.isArray(at)) return ODD;
-      at = at[step];
-    } else {
-      if (typeof at !== "object" || Array.isArray(at)) return ODD;
-      at = Object.hasOwn(at, step) ? (at as Record<string, unknown>)[step] : undefined;
-    }
-  }
-  if (at === undefined || at === null || isScalar(at)) return at;
-  return Array.isArray(at) && at.every(isScalar) ? at : ODD;
-}
-
-function isScalar(value: unknown): value is Scalar {
-  return typeof value === "string" || typeof value === "boolean" ||
-    (typeof value === "number" && isExact(value));
-}
-
-/** Past 2^53 neighbouring integers read as the same number, so none of them can be judged. */
-function isExact(value: number): boolean {
-  return Math.abs(value) <= Number.MAX_SAFE_INTEGER;
-}
-
-/** A condition's value; an argument that is missing is false. */
-function truth(value: Value): boolean | undefined {
-  if (typeof value === "boolean") return value;
-  return value === undefined || value === null ? false : undefined;
-}
-
-function compare(operator: Operator, left: Value, right: Value): Value {
-  if (left === ODD || right === ODD || isList(left) || isList(right)) return ODD;
-  if (operator === "==" || operator === "!=") {
-    const same = equal(left ?? undefined, right ?? undefined);
-    return same === undefined ? ODD : same === (operator === "==");
-  }
-  if (typeof left !== "number" || typeof right !== "number") return ODD;
-  switch (operator) {
-    case "<":
-      return left < right;
-    case "<=":
-      return left <= right;
-    case ">":
-      return left > right;
-    case ">=":
-      return left >= right;
-  }
-}
-
-/** A missing value reads as empty text; values of different types cannot be told apart safely. */
-function equal(left: Scalar | undefined, right: Scalar | undefined): boolean | undefined {
-  if (left === undefined || right === undefined) {
-    const other = left ?? right;
-    return other === undefined || other === "";
-  }
-  return typeof left === typeof right ? left === right : undefined;
-}
-
-function withLists(
-  values: readonly Value[],
-  apply: (lists: readonly [readonly Scalar[], readonly Scalar[]]) => Value,
-): Value {
-  const lists = values.map(asList);
-  if (lists.some((list) => list === undefined)) return ODD;
-  return apply([lists[0] ?? [], lists[1] ?? []]);
-}
-
-function withTexts(value: Value, apply: (texts: readonly string[]) => Value): Value {
-  const list = asList(value);
-  return list !== undefined && isTexts(list) ? apply(list) : ODD;
-}
-
-function asList(value: Value): readonly Scalar[] | undefined {
-  if (value === ODD) return undefined;
-  if (value === undefined || value === null) return [];
-  return isList(value) ? value : [value];
-}
-
-function isList(value: Value): value is readonly Scalar[] {
-  return Array.isArray(value);
-}
-
-function isTexts(list: readonly Scalar[]): list is readonly string[] {
-  return list.every((item) => typeof item === "string");
-}
-
-function containsItem(list: readonly Scalar[], item: Value): Value {
-  if (item === ODD || isList(item)) return ODD;
-  return list.includes(item ?? "");
-}
-
-function intersects(items: readonly Scalar[], list: readonly Scalar[]): boolean {
-  const known = new Set(list);
-  return items.some((item) => known.has(item));
-}
-
-function subset(items: readonly Scalar[], list: readonly Scalar[]): boolean {
-  const known = new Set(list);
-  return items.every((item) => known.has(item));
 }
 
 function patternOf(
