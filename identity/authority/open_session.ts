@@ -1,11 +1,9 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { compilePolicy, describeDecision, PolicyError } from "../../policy/mod.ts";
-import type { AppPolicy, Role } from "../../policy/mod.ts";
-import type { App } from "../app.ts";
+import { accessOf, effectivePrincipal } from "../access/access_of.ts";
 import { IdentityError } from "../error.ts";
 import { normalizePublicKey } from "../keys.ts";
 import { spiffeId } from "../x509/claims.ts";
-import type { IdentityClaims, Principal } from "../x509/claims.ts";
+import type { IdentityClaims } from "../x509/claims.ts";
 import { issueCertificate } from "../x509/mod.ts";
 import type { AppList, SessionGrant, SessionRequest } from "./api.ts";
 import type { Caller } from "./caller.ts";
@@ -30,11 +28,10 @@ export async function openSession(
     );
   }
   const place = cluster.view.agentOf(request.app);
-  const principal = effectivePrincipal(cluster, claims);
-  const policy = place && policyFor(cluster, principal, place.app);
-  if (!place || policy?.access.effect !== "allow") {
-    throw refusal(request.app, policy);
-  }
+  const principal = effectivePrincipal(cluster.view, claims);
+  if (!place) throw refusal(request.app, "no such app");
+  const access = accessOf(cluster.view, principal, place.app);
+  if (access.kind === "denied") throw refusal(request.app, access.because);
   const session = randomUUID();
   const ticket = {
     id: randomBytes(10).toString("hex"),
@@ -47,7 +44,7 @@ export async function openSession(
     publicKey: normalizePublicKey(request.publicKey),
     claims: { ...principal, kind: "session", app: request.app, session, ticket: ticket.id },
     notBefore: now,
-    notAfter: notAfter(now, policy.maxSessionTtl, certificate.notAfter),
+    notAfter: notAfter(now, access.policy.maxSessionTtl, certificate.notAfter),
     usage: ["client"],
   });
   return {
@@ -61,9 +58,9 @@ export async function openSession(
 
 /** The apps that the caller's roles reach. */
 export function listApps(cluster: Cluster, { claims }: Caller<IdentityClaims>): AppList {
-  const principal = effectivePrincipal(cluster, claims);
+  const principal = effectivePrincipal(cluster.view, claims);
   const reached = cluster.view.apps().filter((app) =>
-    policyFor(cluster, principal, app)?.access.effect === "allow"
+    accessOf(cluster.view, principal, app).kind === "allowed"
   );
   return {
     principal,
@@ -71,43 +68,13 @@ export function listApps(cluster: Cluster, { claims }: Caller<IdentityClaims>): 
   };
 }
 
-/** Roles in the certificate that the bot still has, with the bot's traits of now. */
-function effectivePrincipal(cluster: Cluster, claims: IdentityClaims): Principal {
-  const standing = cluster.view.standing(claims.bot, claims.instance);
-  const held: readonly string[] = standing.kind === "live" ? standing.roles : [];
-  return {
-    bot: claims.bot,
-    instance: claims.instance,
-    roles: claims.roles.filter((role) => held.includes(role)),
-    traits: standing.kind === "live" ? standing.traits : {},
-  };
-}
-
-/** The principal's policy for an app, unless a role that it holds cannot be had: then none. */
-function policyFor(cluster: Cluster, principal: Principal, app: App): AppPolicy | undefined {
-  const roles: Role[] = [];
-  for (const name of principal.roles) {
-    const role = cluster.view.role(name);
-    // A role that is missing may have held a deny: without it nothing can be allowed.
-    if (!role) return undefined;
-    roles.push(role);
-  }
-  try {
-    return compilePolicy(roles, { name: `bot-${principal.bot}`, traits: principal.traits }, app);
-  } catch (error) {
-    if (error instanceof PolicyError) return undefined;
-    throw error;
-  }
-}
-
-function refusal(app: string, policy: AppPolicy | undefined): IdentityError {
-  const because = policy ? `: ${describeDecision(policy.access)}` : "";
+function refusal(app: string, because: string): IdentityError {
   return new IdentityError(
     "ACCESS_DENIED",
     `Cannot reach the app "${app}": it does not exist, or no role of this identity reaches it`,
     {
       hint: "`tsh mcp ls` shows the apps that this identity reaches",
-      cause: new Error(`access to app denied${because}`),
+      cause: new Error(`access to app denied: ${because}`),
     },
   );
 }

@@ -8,14 +8,9 @@ import {
   IdentityError,
   type SessionClaims,
 } from "../../identity/mod.ts";
+import { accessOf, effectivePrincipal } from "../../identity/access/mod.ts";
 import { type CertificateInfo, verifyCertificate } from "../../identity/x509/mod.ts";
-import {
-  type AppPolicy,
-  compilePolicy,
-  describeDecision,
-  PolicyError,
-  type Role,
-} from "../../policy/mod.ts";
+import type { AppPolicy } from "../../policy/mod.ts";
 import type { End } from "../wire/handshake.ts";
 import type { UsedTickets } from "./used_tickets.ts";
 
@@ -92,25 +87,10 @@ export function judge(claims: SessionClaims, view: ClusterView): Verdict {
   }
   if (standing.kind === "gone") return denied(app, `bot "${claims.bot}" does not exist any more`);
 
-  // A role counts only while both the certificate and the bot have it.
-  const names = claims.roles.filter((name) => standing.roles.includes(name));
-  const roles: Role[] = [];
-  for (const name of names) {
-    const role = view.role(name);
-    // INVARIANT (closed): what a missing role would have denied is unknown.
-    if (role === undefined) return denied(app, `role "${name}" does not exist`);
-    roles.push(role);
-  }
-  try {
-    const principal = { name: `bot-${claims.bot}`, traits: standing.traits };
-    const policy = compilePolicy(roles, principal, app);
-    return policy.access.effect === "allow"
-      ? { kind: "allowed", app, policy }
-      : denied(app, describeDecision(policy.access));
-  } catch (error) {
-    if (error instanceof PolicyError) return denied(app, error.message);
-    throw error;
-  }
+  const access = accessOf(view, effectivePrincipal(view, claims), app);
+  return access.kind === "allowed"
+    ? { kind: "allowed", app, policy: access.policy }
+    : denied(app, access.because);
 }
 
 export function expired(): Refused {
