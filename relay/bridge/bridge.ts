@@ -4,63 +4,25 @@
  * fails on the way, every request gets an answer; none is ever left waiting.
  */
 import type { Buffer } from "node:buffer";
-import type { Readable, Writable } from "node:stream";
-import {
-  type AuthorityClient,
-  checkIdentity,
-  connectAuthority,
-  type ConnectOptions,
-  type IdentityFile,
-  type Log,
-  readIdentityFile,
-} from "../../identity/mod.ts";
+import type { Readable } from "node:stream";
+import { type Clock, systemClock } from "../../identity/mod.ts";
 import type { RelayError } from "../error.ts";
-import { excerptId } from "../wire/excerpt.ts";
 import { LineSplitter } from "../wire/line_splitter.ts";
-import { LineWriter } from "../wire/line_writer.ts";
 import { peekMessage } from "../wire/peek.ts";
-import { Queue } from "../wire/queue.ts";
-import { errorReply } from "../wire/refusal.ts";
+import { ClientSide } from "./client_side.ts";
 import { type Failure, failureOf, failureText } from "./failure.ts";
-import { Session } from "./session.ts";
+import type { BridgeOptions } from "./options.ts";
+import { Opener } from "./opener.ts";
+import type { Session } from "./session.ts";
 
 /** Messages that may wait while a session is being opened; beyond it stdin is not read. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
-
-/** Requests in flight; the gate at the other end allows fewer. */
-const MAX_PENDING = 16_384;
 
 /** Milliseconds for answers still under way once the client has closed stdin. */
 const DRAIN_MS = 30_000;
 
 /** Milliseconds for the goodbye to the agent. */
 const GOODBYE_MS = 1_000;
-
-/** Milliseconds for one call to the authority. */
-const AUTHORITY_MS = 15_000;
-
-export interface BridgeOptions {
-  readonly identity: IdentityFile;
-  /** Where it was read from, and is read again for a later session. */
-  readonly identityPath: string;
-  /** `host:port` of the cluster's public port. */
-  readonly proxy: string;
-  readonly app: string;
-  readonly stdin: Readable;
-  readonly stdout: Writable;
-  readonly log: Log;
-  /** Ends the bridge. */
-  readonly signal: AbortSignal;
-  readonly options?: BridgeSettings;
-}
-
-export interface BridgeSettings {
-  /** Open a new session when one was lost (default true); otherwise the bridge ends with it. */
-  readonly reconnect?: boolean;
-  /** Name and version of the program, for the agent's audit log. */
-  readonly client?: string;
-  readonly connectAuthority?: (options: ConnectOptions) => AuthorityClient;
-}
 
 /** Runs a bridge until stdin ends or it is told to stop; resolves with the exit code. */
 export function runBridge(options: BridgeOptions): Promise<number> {
@@ -76,24 +38,28 @@ type State =
 
 class Bridge {
   readonly #options: BridgeOptions;
-  readonly #writer: LineWriter;
+  readonly #clock: Clock;
+  readonly #client: ClientSide;
+  readonly #opener: Opener;
   readonly #stop = new AbortController();
   readonly #done = Promise.withResolvers<number>();
-  readonly #waiting = new Queue<Buffer>();
+  readonly #waiting: Buffer[] = [];
   #waitingBytes = 0;
-  /** Requests without an answer, by their id as JSON text. */
-  readonly #pending = new Set<string>();
   #state: State = { kind: "idle" };
   #failure: Failure | undefined;
   /** The client has sent `initialize` in the session that is open, or was lost. */
   #initialized = false;
-  /** The identity that was used last. */
-  #identity: IdentityFile | undefined;
   #drained: (() => void) | undefined;
 
   constructor(options: BridgeOptions) {
     this.#options = options;
-    this.#writer = new LineWriter(options.stdout);
+    this.#client = new ClientSide(options.stdout);
+    this.#clock = options.options?.clock ?? systemClock;
+    this.#opener = new Opener(options, {
+      clock: this.#clock,
+      signal: this.#stop.signal,
+      onMessage: (line, session) => this.#deliver(line, session),
+    });
   }
 
   async run(): Promise<number> {
@@ -115,7 +81,10 @@ class Bridge {
   #read(stdin: Readable): void {
     const lines = new LineSplitter({
       onLine: (line) => this.#take(line),
-      onOversized: (excerpt) => this.#refuseOversized(excerpt),
+      onOversized: (excerpt) => {
+        this.#options.log.warn("Refused a message that is too large", { bytes: excerpt.bytes });
+        this.#client.refuseOversized(excerpt);
+      },
     });
     stdin.on("data", (chunk: Buffer) => {
       lines.push(chunk);
@@ -132,8 +101,8 @@ class Bridge {
     const { id, method } = peekMessage(line);
     const request = id !== undefined && method !== undefined;
     const state = this.#state;
-    if (request && this.#pending.size >= MAX_PENDING) {
-      return this.#answer(id, "[MCP_REQUEST_FAILED] Too many requests wait for an answer.");
+    if (request && this.#client.full) {
+      return this.#client.fail(id, "[MCP_REQUEST_FAILED] Too many requests wait for an answer.");
     }
     switch (state.kind) {
       case "open":
@@ -144,7 +113,7 @@ class Bridge {
           return this.#options.log.debug("Dropped a message: there is no session");
         }
         if (!this.#mayReopen(method)) {
-          return this.#answer(id, failureText(this.#failure ?? GONE));
+          return this.#client.fail(id, failureText(this.#failure ?? GONE));
         }
         this.#wait(line);
         return this.#open();
@@ -157,7 +126,7 @@ class Bridge {
 
   #send(session: Session, line: Buffer, id: string | undefined, method: string | undefined): void {
     if (id !== undefined && method !== undefined) {
-      this.#pending.add(id);
+      this.#client.expect(id);
       if (method === "initialize") this.#initialized = true;
     }
     session.send(line);
@@ -166,6 +135,11 @@ class Bridge {
   #wait(line: Buffer): void {
     this.#waiting.push(line);
     this.#waitingBytes += line.length;
+  }
+
+  #takeWaiting(): Buffer[] {
+    this.#waitingBytes = 0;
+    return this.#waiting.splice(0);
   }
 
   /**
@@ -190,39 +164,10 @@ class Bridge {
   #open(): void {
     this.#state = { kind: "opening" };
     this.#initialized = false;
-    this.#openSession().then(
+    this.#opener.open().then(
       (session) => this.#opened(session),
       (error: unknown) => this.#failed(error),
     );
-  }
-
-  async #openSession(): Promise<Session> {
-    const { app, options = {}, proxy } = this.#options;
-    const identity = this.#identity = await this.#currentIdentity();
-    // Said at once, instead of by a failed handshake later.
-    checkIdentity(identity, new Date());
-    const authority = (options.connectAuthority ?? connectAuthority)({
-      proxy,
-      trust: { kind: "cas", hostCas: identity.tlsCas },
-      credentials: { certificate: identity.tlsCertificate, key: identity.key },
-      timeout: AUTHORITY_MS,
-    });
-    const { signal } = this.#stop;
-    const client = options.client ?? "tsh-mcp";
-    return Session.open(authority, { app, proxy, client, signal, onMessage: this.#deliver });
-  }
-
-  /** tbot renews the file while the bridge runs; what is known stays good until it expires. */
-  async #currentIdentity(): Promise<IdentityFile> {
-    if (this.#identity === undefined) return this.#options.identity;
-    try {
-      return await readIdentityFile(this.#options.identityPath);
-    } catch (error) {
-      this.#options.log.debug("Kept the identity: the file cannot be read", {
-        error: String(error),
-      });
-      return this.#identity;
-    }
   }
 
   #opened(session: Session): void {
@@ -231,11 +176,10 @@ class Bridge {
     log.debug("Connected", { app });
     this.#state = { kind: "open", session };
     void session.over.then((reason) => this.#lost(session, reason));
-    for (let line = this.#waiting.shift(); line; line = this.#waiting.shift()) {
+    for (const line of this.#takeWaiting()) {
       const { id, method } = peekMessage(line);
       this.#send(session, line, id, method);
     }
-    this.#waitingBytes = 0;
     stdin.resume();
     this.#holdBack(stdin);
     this.#drained?.();
@@ -246,11 +190,10 @@ class Bridge {
     if (this.#state.kind === "stopping") return;
     const failure = this.#note(error);
     this.#state = { kind: "idle" };
-    for (let line = this.#waiting.shift(); line; line = this.#waiting.shift()) {
+    for (const line of this.#takeWaiting()) {
       const { id, method } = peekMessage(line);
-      if (id !== undefined && method !== undefined) this.#answer(id, failureText(failure));
+      if (id !== undefined && method !== undefined) this.#client.fail(id, failureText(failure));
     }
-    this.#waitingBytes = 0;
     this.#options.stdin.resume();
     this.#afterSession();
   }
@@ -261,8 +204,7 @@ class Bridge {
     const failure = this.#note(reason);
     this.#state = { kind: "idle" };
     const text = `${failureText(failure)} (Whether the request had an effect is unknown.)`;
-    for (const id of this.#pending) this.#answer(id, text);
-    this.#pending.clear();
+    this.#client.failAll(text);
     this.#options.stdin.resume();
     this.#afterSession();
   }
@@ -286,39 +228,22 @@ class Bridge {
   }
 
   /** A message of the server, for the client. */
-  readonly #deliver = (line: Buffer, session: Session): void => {
-    if (this.#pending.size > 0) {
-      const { id, method } = peekMessage(line);
-      if (id !== undefined && method === undefined) this.#pending.delete(id);
-    }
-    this.#writer.write(line);
-    if (this.#writer.congested) void this.#writer.room().then(() => session.passedOn());
+  #deliver(line: Buffer, session: Session): void {
+    this.#client.deliver(line);
+    if (this.#client.congested) void this.#client.room().then(() => session.passedOn());
     else session.passedOn();
-    if (this.#pending.size === 0) this.#drained?.();
-  };
-
-  #answer(id: string, text: string): void {
-    // Other kinds of id belong to no request that a client can match an answer to.
-    if (!/^["\d-]/.test(id)) return;
-    this.#writer.write(errorReply({ key: id, json: id }, -32603, text));
-  }
-
-  #refuseOversized(excerpt: { head: Buffer; tail: Buffer; bytes: number }): void {
-    const id = excerptId(excerpt);
-    this.#options.log.warn("Refused a message that is too large", { bytes: excerpt.bytes });
-    if (id === undefined || this.#pending.has(id.json)) return;
-    this.#writer.write(errorReply(id, -32600, "The message is too large"));
+    if (!this.#client.waits) this.#drained?.();
   }
 
   /** The client has closed stdin: what it has asked is still answered, within bounds. */
   async #drain(): Promise<void> {
     const busy = () =>
-      this.#state.kind === "opening" && this.#waiting.size > 0 || this.#pending.size > 0;
-    const deadline = setTimeout(() => this.#done.resolve(0), DRAIN_MS);
+      this.#state.kind === "opening" && this.#waiting.length > 0 || this.#client.waits;
+    const finished = this.#after(DRAIN_MS, () => this.#done.resolve(0));
     while (busy() && this.#state.kind !== "stopping") {
       await new Promise<void>((resolve) => this.#drained = resolve);
     }
-    clearTimeout(deadline);
+    finished.abort();
     this.#done.resolve(0);
   }
 
@@ -330,13 +255,20 @@ class Bridge {
     const { stdin } = this.#options;
     stdin.removeAllListeners("data");
     stdin.pause();
-    this.#writer.flush();
+    this.#client.flush();
     if (state.kind !== "open") return;
     const { session } = state;
     session.close();
-    const timer = setTimeout(() => session.destroy(), GOODBYE_MS);
+    const gone = this.#after(GOODBYE_MS, () => session.destroy());
     await session.over;
-    clearTimeout(timer);
+    gone.abort();
+  }
+
+  /** Calls back after a while, unless what it returns is aborted before. */
+  #after(milliseconds: number, act: () => void): AbortController {
+    const enough = new AbortController();
+    this.#clock.sleep(milliseconds, enough.signal).then(act, () => {});
+    return enough;
   }
 }
 

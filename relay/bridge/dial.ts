@@ -4,7 +4,7 @@
  */
 import { generateKeyPairSync } from "node:crypto";
 import tls from "node:tls";
-import type { AuthorityClient, SessionGrant } from "../../identity/mod.ts";
+import type { AuthorityClient, Clock, SessionGrant } from "../../identity/mod.ts";
 import { RelayError } from "../error.ts";
 import { ALPN } from "../wire/frame.ts";
 
@@ -16,10 +16,18 @@ export interface Dialled {
   readonly stream: tls.TLSSocket;
 }
 
+/** How to get to the public port, and until when. */
+export interface Way {
+  /** `host:port` of the public port. */
+  readonly proxy: string;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
 /** Opens a connection for one session with `app`; throws `IdentityError` or `RelayError`. */
 export async function dialSession(
   authority: AuthorityClient,
-  { app, proxy, signal }: { app: string; proxy: string; signal: AbortSignal },
+  { app, ...way }: Way & { readonly app: string },
 ): Promise<Dialled> {
   // A key for this session alone; it is never written down.
   const { publicKey, privateKey } = generateKeyPairSync("ec", {
@@ -28,13 +36,14 @@ export async function dialSession(
     privateKeyEncoding: { type: "pkcs8", format: "pem" },
   });
   const grant = await authority.openSession({ app, publicKey });
-  const stream = await connect(grant, { key: privateKey, proxy, signal });
+  const stream = await connect(grant, privateKey, way);
   return { grant, stream };
 }
 
 function connect(
   grant: SessionGrant,
-  { key, proxy, signal }: { key: string; proxy: string; signal: AbortSignal },
+  key: string,
+  { proxy, clock, signal }: Way,
 ): Promise<tls.TLSSocket> {
   const { host, port } = parseAddress(proxy);
   return new Promise((resolve, reject) => {
@@ -54,8 +63,9 @@ function connect(
           { code: WRONG_AGENT },
         ),
     });
+    const settled = new AbortController();
     const settle = (outcome: () => void) => {
-      clearTimeout(timer);
+      settled.abort();
       signal.removeEventListener("abort", onAbort);
       stream.off("close", onClose);
       outcome();
@@ -72,9 +82,9 @@ function connect(
           hint: "Check that the app's agent is running and connected",
         }),
       );
-    const timer = setTimeout(
+    clock.sleep(CONNECT_MS, settled.signal).then(
       () => fail(new RelayError("TIMEOUT", `Cannot reach ${proxy} within ${CONNECT_MS / 1000} s`)),
-      CONNECT_MS,
+      () => {},
     );
     signal.addEventListener("abort", onAbort);
     stream.on("error", (cause: NodeJS.ErrnoException) => fail(connectError(proxy, cause)));

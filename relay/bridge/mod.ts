@@ -1,2 +1,3 @@
 /** The client side of a session. It loads nothing heavy: an MCP client waits for its start. */
-export { type BridgeOptions, type BridgeSettings, runBridge } from "./bridge.ts";
+export { runBridge } from "./bridge.ts";
+export type { BridgeOptions, BridgeSettings } from "./options.ts";

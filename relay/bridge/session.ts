@@ -3,7 +3,7 @@
  * what follows when it is over.
  */
 import type { Buffer } from "node:buffer";
-import type { AuthorityClient } from "../../identity/mod.ts";
+import type { AuthorityClient, Clock } from "../../identity/mod.ts";
 import { RelayError } from "../error.ts";
 import { Channel, type ChannelHandlers } from "../wire/channel.ts";
 import { FrameType } from "../wire/frame.ts";
@@ -20,6 +20,7 @@ export interface SessionOptions {
   readonly proxy: string;
   /** Name and version of this program. */
   readonly client: string;
+  readonly clock: Clock;
   readonly signal: AbortSignal;
   /** The next message of the server; `passedOn` must follow for each. */
   readonly onMessage: (body: Buffer, session: Session) => void;
@@ -42,7 +43,7 @@ export class Session implements ChannelHandlers {
   /** Opens a session; rejects with why there is none. */
   static async open(authority: AuthorityClient, options: SessionOptions): Promise<Session> {
     const { grant, stream } = await dialSession(authority, options);
-    const { app, client } = options;
+    const { app, client, clock } = options;
     const session = new Session(
       options,
       grant.session,
@@ -50,17 +51,18 @@ export class Session implements ChannelHandlers {
     );
     const channel = session.#channel;
     channel.greet(FrameType.HELLO, { session: grant.session, app, client, window: DEFAULT_WINDOW });
-    const timer = setTimeout(() => {
+    const opened = new AbortController();
+    clock.sleep(WELCOME_MS, opened.signal).then(() => {
       const message = `App "${app}" did not start within ${WELCOME_MS / 1000} s`;
       channel.destroy(new RelayError("TIMEOUT", message));
-    }, WELCOME_MS);
+    }, () => {});
     try {
       await Promise.race([
         session.#welcome.promise,
         session.over.then((reason) => Promise.reject(reason)),
       ]);
     } finally {
-      clearTimeout(timer);
+      opened.abort();
     }
     return session;
   }

@@ -1,0 +1,79 @@
+/**
+ * The bridge's side towards its MCP client: what goes to stdout, and which requests still wait
+ * for an answer. Whatever happens to a session, each of them gets one.
+ */
+import type { Buffer } from "node:buffer";
+import type { Writable } from "node:stream";
+import { type Excerpt, excerptId } from "../wire/excerpt.ts";
+import { LineWriter } from "../wire/line_writer.ts";
+import { peekMessage } from "../wire/peek.ts";
+import { errorReply } from "../wire/refusal.ts";
+
+/** Requests in flight; the gate at the other end allows fewer. */
+const MAX_PENDING = 16_384;
+
+export class ClientSide {
+  readonly #writer: LineWriter;
+  /** Requests without an answer, by their id as JSON text. */
+  readonly #pending = new Set<string>();
+
+  constructor(stdout: Writable) {
+    this.#writer = new LineWriter(stdout);
+  }
+
+  /** Some request has no answer yet. */
+  get waits(): boolean {
+    return this.#pending.size > 0;
+  }
+
+  /** So many requests have no answer that another cannot be taken. */
+  get full(): boolean {
+    return this.#pending.size >= MAX_PENDING;
+  }
+
+  get congested(): boolean {
+    return this.#writer.congested;
+  }
+
+  room(): Promise<void> {
+    return this.#writer.room();
+  }
+
+  flush(): void {
+    this.#writer.flush();
+  }
+
+  /** A request was passed on; its answer is expected. */
+  expect(id: string): void {
+    this.#pending.add(id);
+  }
+
+  /** Writes a message of the server. */
+  deliver(line: Buffer): void {
+    if (this.#pending.size > 0) {
+      const { id, method } = peekMessage(line);
+      if (id !== undefined && method === undefined) this.#pending.delete(id);
+    }
+    this.#writer.write(line);
+  }
+
+  /** Answers a request with an error. */
+  fail(id: string, text: string): void {
+    // Other kinds of id belong to no request that a client can match an answer to.
+    if (!/^["\d-]/.test(id)) return;
+    this.#writer.write(errorReply({ key: id, json: id }, -32603, text));
+  }
+
+  /** Answers every request that waits with the same error. */
+  failAll(text: string): void {
+    for (const id of this.#pending) this.fail(id, text);
+    this.#pending.clear();
+  }
+
+  /** Answers a request that was too large to be read, if its id can be told. */
+  refuseOversized(excerpt: Excerpt): void {
+    const id = excerptId(excerpt);
+    if (id === undefined || this.#pending.has(id.json)) return;
+    this.#writer.write(errorReply(id, -32600, "The message is too large"));
+  }
+}

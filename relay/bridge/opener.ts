@@ -1,0 +1,58 @@
+/**
+ * Opens the sessions of a bridge, one after another, each with the identity as it is then: tbot
+ * renews the file while the bridge runs.
+ */
+import {
+  checkIdentity,
+  connectAuthority,
+  type IdentityFile,
+  readIdentityFile,
+} from "../../identity/mod.ts";
+import type { BridgeOptions } from "./options.ts";
+import { Session, type SessionOptions } from "./session.ts";
+
+/** Milliseconds for one call to the authority. */
+const AUTHORITY_MS = 15_000;
+
+/** What sessions need besides what the bridge was told. */
+type Circumstances = Pick<SessionOptions, "clock" | "signal" | "onMessage">;
+
+export class Opener {
+  readonly #options: BridgeOptions;
+  readonly #circumstances: Circumstances;
+  /** The identity that was used last. */
+  #identity: IdentityFile | undefined;
+
+  constructor(options: BridgeOptions, circumstances: Circumstances) {
+    this.#options = options;
+    this.#circumstances = circumstances;
+  }
+
+  /** Opens a session; rejects with why there is none. */
+  async open(): Promise<Session> {
+    const { app, proxy, options = {} } = this.#options;
+    const identity = this.#identity = await this.#currentIdentity();
+    // Said at once, instead of by a failed handshake later.
+    checkIdentity(identity, this.#circumstances.clock.now());
+    const authority = (options.connectAuthority ?? connectAuthority)({
+      proxy,
+      trust: { kind: "cas", hostCas: identity.tlsCas },
+      credentials: { certificate: identity.tlsCertificate, key: identity.key },
+      timeout: AUTHORITY_MS,
+    });
+    const client = options.client ?? "tsh-mcp";
+    return await Session.open(authority, { ...this.#circumstances, app, proxy, client });
+  }
+
+  /** What is known stays good until it expires, whatever became of the file. */
+  async #currentIdentity(): Promise<IdentityFile> {
+    const { identity, identityPath, log } = this.#options;
+    if (this.#identity === undefined) return identity;
+    try {
+      return await readIdentityFile(identityPath);
+    } catch (error) {
+      log.debug("Kept the identity: the file cannot be read", { error: String(error) });
+      return this.#identity;
+    }
+  }
+}

@@ -1,0 +1,32 @@
+import type { Readable, Writable } from "node:stream";
+import type {
+  AuthorityClient,
+  Clock,
+  ConnectOptions,
+  IdentityFile,
+  Log,
+} from "../../identity/mod.ts";
+
+export interface BridgeOptions {
+  readonly identity: IdentityFile;
+  /** Where it was read from, and is read again for a later session. */
+  readonly identityPath: string;
+  /** `host:port` of the cluster's public port. */
+  readonly proxy: string;
+  readonly app: string;
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly log: Log;
+  /** Ends the bridge. */
+  readonly signal: AbortSignal;
+  readonly options?: BridgeSettings;
+}
+
+export interface BridgeSettings {
+  /** Open a new session when one was lost (default true); otherwise the bridge ends with it. */
+  readonly reconnect?: boolean;
+  /** Name and version of the program, for the agent's audit log. */
+  readonly client?: string;
+  readonly connectAuthority?: (options: ConnectOptions) => AuthorityClient;
+  readonly clock?: Clock;
+}
