@@ -166,13 +166,41 @@ test("findHostUser() changes users as root only, and never guesses", () => {
   }
 });
 
-test("a server runs as another user when root asks for it", async () => {
-  const nobody = app("nobody", "id", []);
-  const mcp = { ...nobody.mcp!, runAsHostUser: "nobody" };
-  const { next, exit } = await start({ app: { ...nobody, mcp } });
-  assert.match(await next(), /^uid=\d+\(nobody\)/);
-  await exit;
-}, { skip: process.getuid?.() === 0 ? false : "only root may change users" });
+const asRoot = { skip: process.getuid?.() === 0 ? false : "only root may change users" } as const;
+const PASSWD = readFileSync("/etc/passwd", "utf8");
+
+// Users with more groups than their own are changed to by setpriv, the others by the runtime.
+const ways = [["the runtime", ""], ["setpriv", "postern-test:x:4242:nobody\n"]] as const;
+
+for (const [way, group] of ways) {
+  test(`a server really runs as the user that it should, changed by ${way}`, async () => {
+    const [, , uid, gid] = PASSWD.split("\n").find((line) => line.startsWith("nobody:"))!.split(
+      ":",
+    );
+    // What the kernel says: real, effective, saved and file system ids, and every other group.
+    const status = app("nobody", "grep", ["-E", "^(Uid|Gid|Groups):", "/proc/self/status"]);
+    const mcp = { ...status.mcp!, runAsHostUser: "nobody" };
+    const users = { passwd: PASSWD, group, uid: 0 };
+    const { next, exit } = await start({ app: { ...status, mcp }, users });
+    const ids = async () => (await next()).trim().split(/\s+/);
+    assert.deepEqual(await ids(), ["Uid:", uid, uid, uid, uid]);
+    assert.deepEqual(await ids(), ["Gid:", gid, gid, gid, gid]);
+    const [, ...groups] = await ids();
+    assert.deepEqual(groups.filter((other) => other !== gid), []);
+    await exit;
+  }, asRoot);
+}
+
+test("a command that does not exist is said before setpriv is asked", async () => {
+  const ghost = app("ghost", "no-such-command", []);
+  const mcp = { ...ghost.mcp!, runAsHostUser: "nobody" };
+  const users = { passwd: PASSWD, group: ways[1][1], uid: 0 };
+  await assert.rejects(
+    start({ app: { ...ghost, mcp }, users }),
+    (error: RelayError) =>
+      error.code === "SERVER_START_FAILED" && /command not found/.test(error.message),
+  );
+});
 
 test("stderr goes to the log, line by line, cut and without control characters", async () => {
   const lines: string[] = [];

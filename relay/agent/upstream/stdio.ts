@@ -13,7 +13,7 @@ import { LineSplitter } from "../../wire/line_splitter.ts";
 import { LineWriter } from "../../wire/line_writer.ts";
 import type { Reaper } from "../reaper.ts";
 import { serverEnvironment } from "./environment.ts";
-import { findHostUser, type HostUser } from "./host_user.ts";
+import { findHostUser, type HostUser, type HostUsers } from "./host_user.ts";
 import { groupOf, type ProcessGroup, signalGroup } from "./process_group.ts";
 import type { Upstream, UpstreamHandlers } from "./upstream.ts";
 
@@ -26,6 +26,8 @@ export interface StdioOptions {
   readonly reaper?: Reaper | undefined;
   /** Milliseconds until SIGTERM after stdin was closed, and from there until SIGKILL. */
   readonly grace?: { readonly term: number; readonly kill: number };
+  /** Who may be run as; the machine's own users unless given. */
+  readonly users?: HostUsers;
 }
 
 const DEFAULT_GRACE = { term: 2_000, kill: 3_000 };
@@ -39,7 +41,7 @@ export async function startStdioServer(
   if (!app.mcp) {
     throw new RelayError("CONFIG_INVALID", `Cannot start app "${app.name}": it has no command`);
   }
-  const user = findHostUser(app.mcp.runAsHostUser);
+  const user = findHostUser(app.mcp.runAsHostUser, options.users);
   const child = spawnServer(app.mcp, user);
   try {
     await started(child);
