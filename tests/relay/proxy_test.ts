@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import net from "node:net";
+import process from "node:process";
 import tls from "node:tls";
 import { generateKeyPair, type HostClaims, silentLog } from "../../identity/mod.ts";
 import { createCa, issueCertificate } from "../../identity/x509/mod.ts";
@@ -241,6 +242,29 @@ test("the public port limits silent connections of one source and forgets those 
   assert.equal(name, "fourth.x");
 });
 
+test("the public port limits silent connections of all sources together", async (context) => {
+  const asked: (string | undefined)[] = [];
+  // One source may have more than all together: whoever is refused is refused by the sum.
+  const port = await listen(context, (name) => void asked.push(name), {
+    unrouted: 3,
+    unroutedPerSource: 100,
+  });
+  const silent: net.Socket[] = [];
+  for (const from of ["127.0.0.1", "127.0.0.2", "127.0.0.3"]) {
+    silent.push(await connected(port, from));
+  }
+  assert.equal(await sendRaw(port, [await clientHello("fourth.x")]), "");
+  assert.deepEqual(asked, []);
+  await closed(await connected(port, "127.0.0.4"));
+  // Those who came first were not pushed out by those who came later.
+  assert.deepEqual(silent.map(({ destroyed }) => destroyed), [false, false, false]);
+  silent[0]!.destroy();
+  // The listener hears of the closing a little later than we do.
+  while (asked.length === 0) await sendRaw(port, [await clientHello("fifth.x")]);
+  assert.deepEqual(asked, ["fifth.x"]);
+  for (const socket of silent) socket.destroy();
+}, { skip: process.platform === "linux" ? false : "only Linux has all of 127.0.0.0/8" });
+
 test("a port in use is reported with its address and what to do", async (context) => {
   const port = await listen(context, () => undefined);
   await assert.rejects(
@@ -287,9 +311,9 @@ test("closing the public port frees it at once and leaves routed connections alo
   routed.destroy();
 });
 
-function connected(port: number): Promise<net.Socket> {
+function connected(port: number, localAddress = "127.0.0.1"): Promise<net.Socket> {
   return new Promise((resolve) => {
-    const socket = net.connect(port, "127.0.0.1", () => resolve(socket));
+    const socket = net.connect({ port, host: "127.0.0.1", localAddress }, () => resolve(socket));
     socket.on("error", () => {});
   });
 }
