@@ -30,6 +30,8 @@ export interface Admission {
   readonly kind: "admitted";
   readonly claims: SessionClaims;
   readonly certificate: CertificateInfo;
+  /** The CAs that the certificate was verified by. */
+  readonly cas: readonly string[];
 }
 
 interface Circumstances {
@@ -47,12 +49,13 @@ export async function admit(
   if (claims.kind !== "session" || cluster !== view.cluster) {
     return refuse("CERTIFICATE_REFUSED", "This certificate opens no session here", "not a session");
   }
+  const cas = [...view.userCas()];
   const wrong = await verify(certificate, view, now);
   if (wrong) return wrong;
   if (!tickets.use(claims.ticket, certificate.notAfter, now)) {
     return refuse("TICKET_USED", "This session was opened before", "ticket used");
   }
-  return { kind: "admitted", claims, certificate };
+  return { kind: "admitted", claims, certificate, cas };
 }
 
 /**

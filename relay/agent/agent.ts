@@ -77,6 +77,16 @@ export class Agent {
     return this.#sessions.size;
   }
 
+  /** Bytes of messages that sessions keep because somebody has to take or record them first. */
+  get held(): number {
+    return [...this.#sessions].reduce((sum, { held }) => sum + held, 0);
+  }
+
+  /** Sessions whose server waits because the client, or the audit log, is slow. */
+  get stalled(): number {
+    return [...this.#sessions].filter(({ stalled }) => stalled).length;
+  }
+
   /** Takes over a connection on which a TLS ClientHello comes next. */
   accept(socket: Duplex, from: Origin): void {
     const { log } = this.#options;

@@ -5,19 +5,23 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Buffer } from "node:buffer";
-import type { App, AuditSink, Clock, ClusterView, EventDraft, Log } from "../../identity/mod.ts";
+import type { App, AuditSink, Clock, ClusterView, Log } from "../../identity/mod.ts";
 import type { AppPolicy } from "../../policy/mod.ts";
+import { after } from "../after.ts";
 import { RelayError } from "../error.ts";
 import { Gate } from "../gate/gate.ts";
-import type { GateRecord, GateStep } from "../gate/step.ts";
+import type { GateStep } from "../gate/step.ts";
 import type { TaskRegistry } from "../gate/tasks.ts";
 import type { Channel, ChannelHandlers } from "../wire/channel.ts";
 import { FrameType } from "../wire/frame.ts";
 import { type End, type Hello, parseHello } from "../wire/handshake.ts";
 import { DEFAULT_WINDOW } from "../wire/outbox.ts";
-import { type Admission, expired, judge, type Refused, verify } from "./admission.ts";
+import { type Admission, expired, judge, type Refused } from "./admission.ts";
+import { CertificateWatch } from "./certificate_watch.ts";
+import { failureEnd, upstreamEnd } from "./ends.ts";
 import { SessionEvents } from "./events.ts";
 import { Lane } from "./lane.ts";
+import { Recorder } from "./recorder.ts";
 import type { Upstream, UpstreamHandlers } from "./upstream/upstream.ts";
 
 /** Answers of a server that may wait for their audit records; beyond it the server waits too. */
@@ -40,7 +44,8 @@ export interface SessionOptions {
 export class Session implements ChannelHandlers {
   readonly #options: SessionOptions;
   readonly #channel: Channel;
-  readonly #events: SessionEvents;
+  readonly #recorder: Recorder;
+  readonly #certificate: CertificateWatch;
   readonly #fromClient = new Lane((error) => this.#fail(error));
   readonly #fromServer = new Lane((error) => this.#fail(error));
   readonly #over = new AbortController();
@@ -48,8 +53,6 @@ export class Session implements ChannelHandlers {
   /** Messages that came before the server was there; the window bounds them. */
   #early: Buffer[] | undefined = [];
   #policy: AppPolicy;
-  /** The CAs that the certificate was verified by. */
-  #cas: string;
   #gate: Gate;
   #upstream: Upstream | undefined;
   #stalled = false;
@@ -63,10 +66,12 @@ export class Session implements ChannelHandlers {
     { app, policy }: { app: App; policy: AppPolicy },
     connect: (handlers: ChannelHandlers) => Channel,
   ) {
-    const { admission: { claims, certificate }, view, clock } = options;
+    const { admission, audit, clock, view } = options;
+    const { claims } = admission;
     this.#options = options;
     this.#policy = policy;
-    this.#events = new SessionEvents(claims, app);
+    this.#recorder = new Recorder(new SessionEvents(claims, app), audit);
+    this.#certificate = new CertificateWatch(admission, view, clock);
     this.#gate = new Gate({
       policy: () => this.#policy,
       newDecisionId: randomUUID,
@@ -75,16 +80,29 @@ export class Session implements ChannelHandlers {
     });
     this.#channel = connect(this);
     this.#unsubscribe = view.subscribe(() => this.#reconsider());
-    this.#after(HELLO_MS, () => {
+    // What has changed between the admission and here was told to nobody.
+    this.#reconsiderCertificate();
+    const { signal } = this.#over;
+    after(clock, HELLO_MS, signal, () => {
       if (!this.#started) this.end({ code: "PROTOCOL", message: "No HELLO came in time" });
     });
-    this.#cas = view.userCas().join();
-    this.#after(certificate.notAfter.getTime() - clock.now().getTime(), () => this.#expire());
+    after(clock, this.#certificate.remaining, signal, () => this.#expire());
   }
 
   /** Resolves when nothing of the session is left. */
   get closed(): Promise<void> {
     return this.#closed.promise;
+  }
+
+  /** Bytes of messages that are kept here because somebody has to take or record them first. */
+  get held(): number {
+    // What the client has sent is the channel's until it was passed on.
+    return this.#channel.held + this.#fromServer.bytes;
+  }
+
+  /** The server is not read from, until what it has said has left. */
+  get stalled(): boolean {
+    return this.#stalled;
   }
 
   /** Ends the session and tells the bridge why; what waits for its turn is dropped. */
@@ -106,8 +124,7 @@ export class Session implements ChannelHandlers {
 
   onMessage(body: Buffer): void {
     if (this.#early) return void this.#early.push(body);
-    const { clock, admission } = this.#options;
-    if (clock.now() >= admission.certificate.notAfter) return this.#expire();
+    if (this.#certificate.remaining <= 0) return this.#expire();
     this.#apply(this.#gate.fromClient(body), body.length);
   }
 
@@ -146,7 +163,7 @@ export class Session implements ChannelHandlers {
     const { address, admission: { claims }, startUpstream, view } = this.#options;
     const app = view.app(claims.app);
     this.#started = true;
-    await this.#append([this.#events.start({ address, client: hello.client })]);
+    await this.#recorder.start({ address, client: hello.client });
     if (this.#over.signal.aborted || app === undefined) return;
     let upstream: Upstream;
     try {
@@ -171,7 +188,7 @@ export class Session implements ChannelHandlers {
   /** Does what the gate has decided about a message of the client. */
   #apply(step: GateStep, bytes: number): void {
     this.#fromClient.push({
-      ready: this.#record(step.records),
+      ready: this.#recorder.messages(step.records),
       bytes,
       act: () => {
         if (step.forward) this.#upstream?.send(step.forward);
@@ -187,7 +204,7 @@ export class Session implements ChannelHandlers {
   /** The same for a message of the server. */
   #applyServer(step: GateStep, bytes: number): void {
     this.#fromServer.push({
-      ready: this.#record(step.records),
+      ready: this.#recorder.messages(step.records),
       bytes,
       act: () => {
         if (step.forward) this.#channel.send(step.forward);
@@ -228,11 +245,11 @@ export class Session implements ChannelHandlers {
     if (this.#over.signal.aborted) return;
     const verdict = judge(this.#options.admission.claims, this.#options.view);
     if (verdict.kind === "refused") return this.#refuse(verdict);
-    void this.#reconsiderCas();
+    this.#reconsiderCertificate();
     this.#policy = verdict.policy;
     const { messages, records, close } = this.#gate.policyChanged();
     this.#fromServer.push({
-      ready: this.#record(records),
+      ready: this.#recorder.messages(records),
       bytes: 0,
       act: () => {
         for (const message of messages) this.#channel.send(message);
@@ -241,14 +258,11 @@ export class Session implements ChannelHandlers {
     });
   }
 
-  /** A CA was added or taken away: is the certificate still one of ours? */
-  async #reconsiderCas(): Promise<void> {
-    const { admission: { certificate }, clock, view } = this.#options;
-    const cas = view.userCas().join();
-    if (cas === this.#cas) return;
-    this.#cas = cas;
-    const wrong = await verify(certificate, view, clock.now());
-    if (wrong) this.#refuse(wrong);
+  #reconsiderCertificate(): void {
+    this.#certificate.reconsider().then(
+      (wrong) => wrong && this.#refuse(wrong),
+      (error) => this.#fail(error),
+    );
   }
 
   #refuse({ end, because }: Refused): void {
@@ -260,34 +274,11 @@ export class Session implements ChannelHandlers {
   }
 
   #fail(error: unknown): void {
-    if (error instanceof RelayError && error.code === "AUDIT_UNAVAILABLE") {
-      return this.end({ code: "AUDIT_UNAVAILABLE", message: error.message }, error.message);
+    const end = failureEnd(error);
+    if (end.code === "INTERNAL") {
+      this.#options.log.error("Session failed", { error: String(error) });
     }
-    this.#options.log.error("Session failed", { error: String(error) });
-    this.end({ code: "INTERNAL", message: "The agent has failed" }, String(error));
-  }
-
-  #record(records: readonly GateRecord[]): Promise<unknown> | undefined {
-    const drafts: EventDraft[] = [];
-    for (const record of records) {
-      const draft = this.#events.message(record);
-      if (draft) drafts.push(draft);
-    }
-    return drafts.length === 0 ? undefined : this.#append(drafts);
-  }
-
-  #append(drafts: readonly EventDraft[]): Promise<unknown> {
-    return Promise.all(drafts.map((draft) => this.#options.audit.append(draft))).catch((cause) => {
-      throw new RelayError("AUDIT_UNAVAILABLE", "The session cannot be recorded", { cause });
-    });
-  }
-
-  /** Calls back unless the session is over before. */
-  #after(milliseconds: number, act: () => void): void {
-    const { clock } = this.#options;
-    // Longer timers than this fire at once on some runtimes.
-    const bounded = Math.min(Math.max(0, milliseconds), 0x7fffffff);
-    clock.sleep(bounded, this.#over.signal).then(act, () => {});
+    this.end(end, error instanceof RelayError ? error.message : String(error));
   }
 
   async #finish(end: End, because: string | undefined): Promise<void> {
@@ -298,8 +289,8 @@ export class Session implements ChannelHandlers {
     this.#fromServer.stop();
     const { address, log } = this.#options;
     try {
-      await this.#record(this.#gate.end());
-      if (this.#started) await this.#append([this.#events.end({ address, end, because })]);
+      await this.#recorder.messages(this.#gate.end());
+      if (this.#started) await this.#recorder.end({ address, end, because });
     } catch (error) {
       log.error("The end of a session could not be recorded", { error: String(error) });
     }
@@ -307,9 +298,4 @@ export class Session implements ChannelHandlers {
     await this.#upstream?.close();
     this.#closed.resolve();
   }
-}
-
-function upstreamEnd(code: "UPSTREAM_EXITED" | "UPSTREAM_START_FAILED", error: RelayError): End {
-  const { message, hint } = error;
-  return hint === undefined ? { code, message } : { code, message, hint };
 }

@@ -6,6 +6,7 @@
 import type { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
 import { type Clock, systemClock } from "../../identity/mod.ts";
+import { after } from "../after.ts";
 import type { RelayError } from "../error.ts";
 import { LineSplitter } from "../wire/line_splitter.ts";
 import { peekMessage } from "../wire/peek.ts";
@@ -267,7 +268,7 @@ class Bridge {
   /** Calls back after a while, unless what it returns is aborted before. */
   #after(milliseconds: number, act: () => void): AbortController {
     const enough = new AbortController();
-    this.#clock.sleep(milliseconds, enough.signal).then(act, () => {});
+    after(this.#clock, milliseconds, enough.signal, act);
     return enough;
   }
 }

@@ -5,6 +5,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import tls from "node:tls";
 import type { AuthorityClient, Clock, SessionGrant } from "../../identity/mod.ts";
+import { after } from "../after.ts";
 import { RelayError } from "../error.ts";
 import { ALPN } from "../wire/frame.ts";
 
@@ -82,9 +83,11 @@ function connect(
           hint: "Check that the app's agent is running and connected",
         }),
       );
-    clock.sleep(CONNECT_MS, settled.signal).then(
+    after(
+      clock,
+      CONNECT_MS,
+      settled.signal,
       () => fail(new RelayError("TIMEOUT", `Cannot reach ${proxy} within ${CONNECT_MS / 1000} s`)),
-      () => {},
     );
     signal.addEventListener("abort", onAbort);
     stream.on("error", (cause: NodeJS.ErrnoException) => fail(connectError(proxy, cause)));

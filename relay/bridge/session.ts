@@ -4,6 +4,7 @@
  */
 import type { Buffer } from "node:buffer";
 import type { AuthorityClient, Clock } from "../../identity/mod.ts";
+import { after } from "../after.ts";
 import { RelayError } from "../error.ts";
 import { Channel, type ChannelHandlers } from "../wire/channel.ts";
 import { FrameType } from "../wire/frame.ts";
@@ -52,10 +53,10 @@ export class Session implements ChannelHandlers {
     const channel = session.#channel;
     channel.greet(FrameType.HELLO, { session: grant.session, app, client, window: DEFAULT_WINDOW });
     const opened = new AbortController();
-    clock.sleep(WELCOME_MS, opened.signal).then(() => {
+    after(clock, WELCOME_MS, opened.signal, () => {
       const message = `App "${app}" did not start within ${WELCOME_MS / 1000} s`;
       channel.destroy(new RelayError("TIMEOUT", message));
-    }, () => {});
+    });
     try {
       await Promise.race([
         session.#welcome.promise,

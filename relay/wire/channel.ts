@@ -94,6 +94,11 @@ export class Channel {
     return this.#outbox.full && !this.#closed;
   }
 
+  /** Bytes of messages that are kept here, of both directions. */
+  get held(): number {
+    return this.#outbox.bytes + this.#inbox.bytes;
+  }
+
   /** Resolves when the window has room, or nothing can be sent any more. */
   room(): Promise<void> {
     if (!this.congested) return Promise.resolve();

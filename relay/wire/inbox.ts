@@ -45,6 +45,11 @@ export class Inbox {
     this.#passedOn++;
   }
 
+  /** What has arrived and was not passed on. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Something can be acknowledged. */
   get owes(): boolean {
     return this.#passedOn > this.#announced;

@@ -39,8 +39,13 @@ export class Outbox {
 
   /** Producers should wait: the receiver has to acknowledge first. */
   get full(): boolean {
-    return this.#waitingBytes + this.#sentBytes >= this.#window.bytes ||
+    return this.bytes >= this.#window.bytes ||
       this.#waiting.size + this.#sent.size >= this.#window.messages;
+  }
+
+  /** What is held here, sent or not. */
+  get bytes(): number {
+    return this.#waitingBytes + this.#sentBytes;
   }
 
   append(body: Uint8Array): void {

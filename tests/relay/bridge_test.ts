@@ -144,27 +144,34 @@ test("an audit log that cannot be written ends the session, and the call is not 
 });
 
 test("a slow reader holds the server back instead of filling memory", async (context) => {
-  const { client } = await start(context);
+  const MIB = 1024 * 1024;
+  const { client, cluster: { agent, audit } } = await start(context);
   await client.request(1, "ping");
   client.stdout.pause();
   client.send({
     jsonrpc: "2.0",
     id: 2,
     method: "tools/call",
-    params: { name: "flood", arguments: { count: 64, size: 1024 * 1024 } },
+    params: { name: "flood", arguments: { count: 64, size: MIB } },
   });
-  // What waits in front of the client stands still well before the end.
-  let before = -1;
-  let now = 0;
-  while (now !== before) {
-    before = now;
-    for (let turn = 0; turn < 40; turn++) await new Promise((resolve) => setTimeout(resolve, 5));
-    now = client.stdout.readableLength + client.stdout.writableLength;
+  // Until the agent no longer reads from the server. Were nobody held back, the answer behind the
+  // flood would reach the agent instead.
+  const answered = () => audit.of("mcp.session.response").length > 0;
+  const check = () => {
+    const waiting = client.stdout.readableLength + client.stdout.writableLength;
+    assert.ok(agent.held <= 5 * MIB, `${agent.held} bytes wait in the agent`);
+    assert.ok(waiting <= 5 * MIB, `${waiting} bytes wait in front of the client`);
+    assert.equal(answered(), false);
+  };
+  while (agent.stalled === 0) {
+    check();
+    await new Promise((resolve) => setTimeout(resolve, 1));
   }
-  assert.ok(now < 8 * 1024 * 1024, `${now} bytes wait in front of the client`);
+  check();
   client.stdout.resume();
   assert.equal(textOf(await client.answer(2)), "done");
   assert.equal(client.received.filter(({ method }) => method !== undefined).length, 64);
+  assert.equal(answered(), true);
 });
 
 test("a message that is too large is refused by its id, and the next one arrives", async (context) => {

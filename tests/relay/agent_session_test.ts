@@ -1,0 +1,234 @@
+// What a session keeps in memory, with a server and a client that are played: each test stops
+// where the state says so.
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { type App, silentLog, systemClock } from "../../identity/mod.ts";
+import { createCa, readCertificate } from "../../identity/x509/mod.ts";
+import { admit, judge } from "../../relay/agent/admission.ts";
+import { Session } from "../../relay/agent/session.ts";
+import type { Upstream, UpstreamHandlers } from "../../relay/agent/upstream/upstream.ts";
+import { UsedTickets } from "../../relay/agent/used_tickets.ts";
+import { TaskRegistry } from "../../relay/gate/tasks.ts";
+import { Channel, type ChannelHandlers } from "../../relay/wire/channel.ts";
+import { FrameType } from "../../relay/wire/frame.ts";
+import type { End } from "../../relay/wire/handshake.ts";
+import { DEFAULT_WINDOW } from "../../relay/wire/outbox.ts";
+import { duplexPair } from "../support/duplex_pair.ts";
+import { test, type TestContext } from "../support/harness.ts";
+import { CLUSTER, type Cluster, fixtureApp, startCluster } from "../support/relay_cluster.ts";
+
+const MIB = 1024 * 1024;
+
+/** A server that does what a test does with it. */
+class PlayedServer implements Upstream {
+  readonly received: string[] = [];
+  handlers!: UpstreamHandlers;
+  paused = false;
+  congested = false;
+  #room = Promise.withResolvers<void>();
+  #waiting: (() => void)[] = [];
+
+  start = (_app: App, handlers: UpstreamHandlers): Promise<Upstream> => {
+    this.handlers = handlers;
+    return Promise.resolve(this);
+  };
+  send(message: Uint8Array): void {
+    this.received.push(Buffer.from(message).toString());
+    this.#wake();
+  }
+  room = () => this.congested ? this.#room.promise : Promise.resolve();
+  /** Takes what comes again. */
+  relax(): void {
+    this.congested = false;
+    this.#room.resolve();
+  }
+  pause(): void {
+    this.paused = true;
+    this.#wake();
+  }
+  resume(): void {
+    this.paused = false;
+    this.#wake();
+  }
+  close = () => Promise.resolve();
+  async until(ready: () => boolean): Promise<void> {
+    while (!ready()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+/** A bridge that passes messages on when a test says so. */
+class PlayedBridge implements ChannelHandlers {
+  readonly welcomed = Promise.withResolvers<void>();
+  readonly closed = Promise.withResolvers<void>();
+  channel!: Channel;
+  ended: End | undefined;
+  eager = false;
+  received = 0;
+  #waiting: (() => void)[] = [];
+
+  onGreeting = () => this.welcomed.resolve();
+  onMessage(): void {
+    this.received++;
+    if (this.eager) this.channel.passedOn();
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+  onEnd(end: End): void {
+    this.ended = end;
+  }
+  onClose = () => this.closed.resolve();
+  /** Passes on what has come, and from now on everything. */
+  read(): void {
+    this.eager = true;
+    for (let i = 0; i < this.received; i++) this.channel.passedOn();
+  }
+  async until(ready: () => boolean): Promise<void> {
+    while (!ready()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+}
+
+async function admitted({ cleanup }: TestContext) {
+  const cluster = await startCluster();
+  cleanup(() => cluster.close());
+  const { view } = cluster;
+  view.apps.set("fixture", fixtureApp("fixture"));
+  const { certificate } = await cluster.issue();
+  const admitting = admit(readCertificate(certificate), {
+    view,
+    tickets: new UsedTickets(10),
+    now: new Date(),
+  });
+  return { cluster, admitting };
+}
+
+/** A session between the two, not yet greeted. */
+function open(
+  { cleanup }: TestContext,
+  { view, audit }: Cluster,
+  admission: Awaited<ReturnType<typeof admit>>,
+) {
+  assert.ok(admission.kind === "admitted");
+  const verdict = judge(admission.claims, view);
+  assert.ok(verdict.kind === "allowed");
+  const [near, far] = duplexPair();
+  const server = new PlayedServer();
+  const bridge = new PlayedBridge();
+  bridge.channel = new Channel(near, bridge);
+  const session = new Session(
+    {
+      admission,
+      address: "test",
+      view,
+      audit,
+      clock: systemClock,
+      log: silentLog,
+      tasks: new TaskRegistry(10),
+      startUpstream: server.start,
+    },
+    verdict,
+    (handlers) => new Channel(far, handlers),
+  );
+  cleanup(async () => {
+    bridge.channel.destroy();
+    await session.closed;
+    await bridge.closed.promise;
+  });
+  return { server, bridge, session, claims: admission.claims };
+}
+
+async function start(context: TestContext) {
+  const { cluster, admitting } = await admitted(context);
+  const it = open(context, cluster, await admitting);
+  const { session, app } = it.claims;
+  const window = DEFAULT_WINDOW;
+  it.bridge.channel.greet(FrameType.HELLO, { session, app, client: "test", window });
+  await it.bridge.welcomed.promise;
+  return { cluster, ...it };
+}
+
+const line = (message: object) => Buffer.from(JSON.stringify({ jsonrpc: "2.0", ...message }));
+
+test("a session holds one window and one message for a client that does not read", async (context) => {
+  const { bridge, server, session } = await start(context);
+  const notice = line({
+    method: "notifications/message",
+    params: { level: "info", data: "x".repeat(MIB) },
+  });
+  let sent = 0;
+  const flood = () => {
+    for (; !server.paused && sent < 64; sent++) {
+      server.handlers.onMessage(notice);
+      assert.ok(session.held < DEFAULT_WINDOW.bytes + notice.length, `${session.held} bytes`);
+    }
+  };
+  flood();
+  assert.equal(server.paused, true);
+  assert.equal(session.stalled, true);
+  assert.equal(sent, 4);
+
+  // Everything arrives once the client reads, and never is more of it here.
+  bridge.read();
+  while (sent < 64) {
+    await server.until(() => !server.paused);
+    flood();
+  }
+  await bridge.until(() => bridge.received === 64);
+});
+
+test("a session holds a bounded part of what a server says while the audit log is slow", async (context) => {
+  const { bridge, cluster, server, session } = await start(context);
+  for (let id = 1; id <= 64; id++) {
+    bridge.channel.send(line({ id, method: "tools/call", params: { name: "echo" } }));
+  }
+  await server.until(() => server.received.length === 64);
+  const written = Promise.withResolvers<void>();
+  cluster.audit.before = ({ type }) =>
+    type === "mcp.session.response" ? written.promise : Promise.resolve();
+  const answer = (id: number) =>
+    line({ id, result: { content: [{ type: "text", text: "x".repeat(MIB) }] } });
+  let sent = 0;
+  const flood = () => {
+    while (!server.paused && sent < 64) {
+      server.handlers.onMessage(answer(++sent));
+      // The lane, and behind it the window, each with the message that fills them.
+      const bound = 4 * MIB + DEFAULT_WINDOW.bytes + 2 * answer(sent).length;
+      assert.ok(session.held < bound, `${session.held} bytes`);
+    }
+  };
+  flood();
+  assert.equal(server.paused, true);
+  assert.equal(bridge.received, 0);
+  assert.ok(sent < 6, `${sent} answers were taken`);
+  bridge.eager = true;
+  written.resolve();
+  while (sent < 64) {
+    await server.until(() => !server.paused);
+    flood();
+  }
+  await bridge.until(() => bridge.received === 64);
+});
+
+test("a session takes one window from a client whose server does not read", async (context) => {
+  const { bridge, server, session } = await start(context);
+  server.congested = true;
+  const notice = line({ method: "notifications/message", params: { data: "x".repeat(MIB) } });
+  for (let i = 0; i < 16; i++) bridge.channel.send(notice);
+  await server.until(() => server.received.length === 1);
+  assert.equal(bridge.channel.congested, true);
+  assert.ok(session.held <= DEFAULT_WINDOW.bytes, `${session.held} bytes`);
+  server.relax();
+  await server.until(() => server.received.length === 16);
+});
+
+test("a CA that is taken away while a session is admitted is not overlooked", async (context) => {
+  const { cluster, admitting } = await admitted(context);
+  const validity = { notBefore: new Date(), notAfter: new Date(Date.now() + 3_600_000) };
+  const next = await createCa({ cluster: CLUSTER, kind: "user", ...validity });
+  const admission = await admitting;
+  cluster.view.change(() => cluster.view.cas = [next.certificate]);
+  const { bridge } = open(context, cluster, admission);
+  await bridge.closed.promise;
+  assert.equal(bridge.ended!.code, "CERTIFICATE_REFUSED");
+});
