@@ -66,12 +66,11 @@ export class Session implements ChannelHandlers {
     { app, policy }: { app: App; policy: AppPolicy },
     connect: (handlers: ChannelHandlers) => Channel,
   ) {
-    const { admission, audit, clock, view } = options;
-    const { claims } = admission;
+    const { admission: { claims }, audit, clock, view } = options;
     this.#options = options;
     this.#policy = policy;
     this.#recorder = new Recorder(new SessionEvents(claims, app), audit);
-    this.#certificate = new CertificateWatch(admission, view, clock);
+    this.#certificate = new CertificateWatch(options.admission, view, clock);
     this.#gate = new Gate({
       policy: () => this.#policy,
       newDecisionId: randomUUID,
@@ -82,11 +81,10 @@ export class Session implements ChannelHandlers {
     this.#unsubscribe = view.subscribe(() => this.#reconsider());
     // What has changed between the admission and here was told to nobody.
     this.#reconsiderCertificate();
-    const { signal } = this.#over;
-    after(clock, HELLO_MS, signal, () => {
+    after(clock, HELLO_MS, this.#over.signal, () => {
       if (!this.#started) this.end({ code: "PROTOCOL", message: "No HELLO came in time" });
     });
-    after(clock, this.#certificate.remaining, signal, () => this.#expire());
+    after(clock, this.#certificate.remaining, this.#over.signal, () => this.#expire());
   }
 
   /** Resolves when nothing of the session is left. */
