@@ -13,6 +13,7 @@ import { GATE_LIMITS } from "../gate/limits.ts";
 import { TaskRegistry } from "../gate/tasks.ts";
 import { Channel, type ChannelHandlers } from "../wire/channel.ts";
 import { ALPN } from "../wire/frame.ts";
+import type { AgentObserver } from "../telemetry/observer.ts";
 import type { End } from "../wire/handshake.ts";
 import { admit, judge, type Refused } from "./admission.ts";
 import { SessionEvents } from "./events.ts";
@@ -31,6 +32,8 @@ export interface AgentOptions {
   /** Starts the process that ends servers should the agent be killed; without it they may stay. */
   readonly spawnReaper?: () => ReaperProcess;
   readonly limits?: Partial<AgentLimits>;
+  /** Counts and traces; a session does nothing for it when there is none. */
+  readonly observer?: AgentObserver | undefined;
 }
 
 export interface AgentLimits {
@@ -137,6 +140,7 @@ export class Agent {
         clock,
         log,
         tasks: this.#tasksOf(verdict.app),
+        observer: this.#options.observer?.session(verdict.app, admission.claims),
         startUpstream: (app, handlers) =>
           startStdioServer({ app, log, reaper: this.#reaper }, handlers),
       },
@@ -200,7 +204,9 @@ export class Agent {
     const { claims } = certificate;
     log.info("Refused a session", { from: from.address, by: certificate.spiffeId, because });
     if (claims.kind === "session") {
-      const events = new SessionEvents(claims, view.app(claims.app));
+      const app = view.app(claims.app);
+      this.#options.observer?.refused(app);
+      const events = new SessionEvents(claims, app);
       await audit.append(events.refusedStart({ address: from.address, end, because }));
     }
     await sayEnd(stream, end);

@@ -12,6 +12,7 @@ import { RelayError } from "../error.ts";
 import { Gate } from "../gate/gate.ts";
 import type { GateStep } from "../gate/step.ts";
 import type { TaskRegistry } from "../gate/tasks.ts";
+import type { SessionObserver } from "../telemetry/observer.ts";
 import type { Channel, ChannelHandlers } from "../wire/channel.ts";
 import { FrameType } from "../wire/frame.ts";
 import { type End, type Hello, parseHello } from "../wire/handshake.ts";
@@ -38,6 +39,7 @@ export interface SessionOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly tasks: TaskRegistry;
+  readonly observer?: SessionObserver | undefined;
   readonly startUpstream: (app: App, handlers: UpstreamHandlers) => Promise<Upstream>;
 }
 
@@ -123,7 +125,8 @@ export class Session implements ChannelHandlers {
   onMessage(body: Buffer): void {
     if (this.#early) return void this.#early.push(body);
     if (this.#certificate.remaining <= 0) return this.#expire();
-    this.#apply(this.#gate.fromClient(body), body.length);
+    const step = this.#gate.fromClient(body);
+    this.#apply(this.#options.observer?.fromClient(step) ?? step, body.length);
   }
 
   onEnd(end: End): void {
@@ -172,6 +175,7 @@ export class Session implements ChannelHandlers {
       });
     } catch (error) {
       if (!(error instanceof RelayError)) throw error;
+      this.#options.observer?.startFailed();
       return this.end(upstreamEnd("UPSTREAM_START_FAILED", error), error.message);
     }
     this.#upstream = upstream;
@@ -201,6 +205,7 @@ export class Session implements ChannelHandlers {
 
   /** The same for a message of the server. */
   #applyServer(step: GateStep, bytes: number): void {
+    this.#options.observer?.noted(step.records);
     this.#fromServer.push({
       ready: this.#recorder.messages(step.records),
       bytes,
@@ -246,6 +251,7 @@ export class Session implements ChannelHandlers {
     this.#reconsiderCertificate();
     this.#policy = verdict.policy;
     const { messages, records, close } = this.#gate.policyChanged();
+    this.#options.observer?.noted(records);
     this.#fromServer.push({
       ready: this.#recorder.messages(records),
       bytes: 0,
@@ -285,9 +291,12 @@ export class Session implements ChannelHandlers {
     this.#unsubscribe();
     this.#fromClient.stop();
     this.#fromServer.stop();
-    const { address, log } = this.#options;
+    const { address, log, observer } = this.#options;
     try {
-      await this.#recorder.messages(this.#gate.end());
+      const unanswered = this.#gate.end();
+      observer?.noted(unanswered);
+      observer?.ended(end);
+      await this.#recorder.messages(unanswered);
       if (this.#started) await this.#recorder.end({ address, end, because });
     } catch (error) {
       log.error("The end of a session could not be recorded", { error: String(error) });

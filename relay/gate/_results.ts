@@ -1,7 +1,7 @@
 /** What of a server's answer or request the client may see. */
 import type { JsonView } from "../wire/json.ts";
 import { type RequestMessage, type ResultMessage } from "../wire/scanner.ts";
-import { applyEdits, type Edit, keepElements, setMember } from "./_edit.ts";
+import { applyEdits, type Edit, keepElements, setMember } from "../wire/edit.ts";
 import { type Context, decideListing, fields, type RpcError, targetName } from "./_judge.ts";
 import { type ListRule, LISTS } from "./methods.ts";
 import type { GateReason, Target, TargetKind } from "./step.ts";

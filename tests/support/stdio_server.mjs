@@ -50,7 +50,9 @@ function answer({ id, method, params }) {
         })),
       });
     case "tools/call":
-      return call(id, params.name, params.arguments ?? {});
+      return params.name === "params"
+        ? text(id, JSON.stringify(params))
+        : call(id, params.name, params.arguments ?? {});
     default:
       return send({ jsonrpc: "2.0", id, error: { code: -32601, message: "Method not found" } });
   }

@@ -1,4 +1,4 @@
-import type { JsonView } from "../wire/json.ts";
+import type { JsonView } from "./json.ts";
 
 /** A span of a message and what stands there instead. */
 export interface Edit {
