@@ -16,7 +16,8 @@ import type { App, Clock, Log } from "../../identity/mod.ts";
 import { openSqliteStore } from "../../identity/storage/mod.ts";
 import { createAgent, spawnReaper } from "../../relay/agent/mod.ts";
 import { startListener } from "../../relay/proxy/mod.ts";
-import type { ClusterConfig, LabelSelector } from "../config/teleport_yaml.ts";
+import type { LabelSelector } from "../config/app_section.ts";
+import type { ClusterConfig } from "../config/teleport_yaml.ts";
 
 /** What `app-agent start` needs of the world. */
 export interface AgentHost {

@@ -4,13 +4,20 @@ import { homedir, userInfo } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { z } from "zod";
-import { checkYaml, invalidConfig, parseYaml, placeOf } from "../../identity/config/mod.ts";
+import {
+  checkYaml,
+  invalidConfig,
+  oneOrMany,
+  parseYaml,
+  placeOf,
+  toggle,
+} from "../../identity/config/mod.ts";
 import type { Source } from "../../identity/config/mod.ts";
 import { IdentityError } from "../../identity/mod.ts";
-import type { App } from "../../identity/mod.ts";
+import { type AppSection, appSectionSchema, readAppSection } from "./app_section.ts";
 
-/** What the programs of a cluster need to know. */
-export interface ClusterConfig {
+/** What the programs of a cluster need to know; each section adds what it says. */
+export interface ClusterConfig extends AppSection {
   /** The file that says all this, if one does. */
   readonly file: string | undefined;
   readonly dataDir: string;
@@ -19,10 +26,6 @@ export interface ClusterConfig {
   readonly listen: HostPort;
   /** Addresses that clients use, `host:port`. */
   readonly publicAddrs: readonly string[];
-  /** Apps of the file. */
-  readonly apps: readonly App[];
-  /** Label selectors of app resources that the agent takes up. */
-  readonly appSelectors: readonly LabelSelector[];
 }
 
 export interface HostPort {
@@ -30,36 +33,10 @@ export interface HostPort {
   readonly port: number;
 }
 
-export type LabelSelector = Readonly<Record<string, readonly string[]>>;
-
 /** The original's public port; on loopback, since nothing says that others may come. */
 export const DEFAULT_LISTEN: HostPort = { host: "127.0.0.1", port: 3080 };
 
-/** Added to MCP apps by the original, so that roles can select them. */
-const MCP_LABEL = { "teleport.internal/app-sub-kind": "mcp" };
-
-// YAML 1.2 reads `yes` and `no` as text; files in the field are full of them.
-const toggle = z.union([z.boolean(), z.enum(["yes", "no", "on", "off", "true", "false"])])
-  .transform((value) => value === true || value === "yes" || value === "on" || value === "true");
-const oneOrMany = z.union([z.string(), z.array(z.string())])
-  .transform((value) => typeof value === "string" ? [value] : value);
-const labels = z.record(z.string(), z.string());
 const disabledService = z.looseObject({ enabled: toggle.optional() });
-
-const appSchema = z.strictObject({
-  name: z.string().regex(
-    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
-    "an app's name has lower-case letters, digits and dashes, and at most 63 of them",
-  ),
-  description: z.string().default(""),
-  uri: z.string().optional(),
-  labels: labels.default({}),
-  mcp: z.strictObject({
-    command: z.string().min(1),
-    args: z.array(z.string()).default([]),
-    run_as_host_user: z.string().min(1),
-  }).optional(),
-});
 
 const schema = z.strictObject({
   version: z.string().optional(),
@@ -84,13 +61,7 @@ const schema = z.strictObject({
     public_addr: oneOrMany.default([]),
     listen_addr: z.string().optional(),
   }).default({ enabled: true, public_addr: [] }),
-  app_service: z.strictObject({
-    enabled: toggle.default(true),
-    resources: z.array(z.strictObject({
-      labels: z.record(z.string(), oneOrMany),
-    })).default([]),
-    apps: z.array(appSchema).default([]),
-  }).default({ enabled: true, resources: [], apps: [] }),
+  app_service: appSectionSchema,
   ssh_service: disabledService.optional(),
   db_service: disabledService.optional(),
   kubernetes_service: disabledService.optional(),
@@ -148,12 +119,7 @@ export function parseClusterConfig(text: string, file: string): ClusterConfig {
     clusterName: raw.auth_service.cluster_name,
     listen: web_listen_addr === undefined ? DEFAULT_LISTEN : parseListen(web_listen_addr, source),
     publicAddrs: raw.proxy_service.public_addr,
-    apps: raw.app_service.enabled
-      ? raw.app_service.apps.map((app, index) => toApp(app, index, source))
-      : [],
-    appSelectors: raw.app_service.enabled
-      ? raw.app_service.resources.map(({ labels }) => labels)
-      : [],
+    ...readAppSection(raw.app_service),
   };
 }
 
@@ -183,36 +149,6 @@ function refuseWhatIsMissing(raw: RawConfig, source: Source): void {
     });
   }
   if (problems.length > 0) throw invalidConfig(source.file, problems);
-}
-
-function toApp(raw: z.infer<typeof appSchema>, index: number, source: Source): App {
-  const place = (...path: string[]) => placeOf(source, ["app_service", "apps", index, ...path]);
-  const uri = raw.uri ?? "mcp+stdio://";
-  if (!uri.startsWith("mcp+stdio://")) {
-    throw invalidConfig(source.file, [{
-      at: place("uri"),
-      message: `the uri of app "${raw.name}" is not supported yet: ${uri}`,
-      hint: "give `mcp.command` for a server that speaks over stdin and stdout",
-    }]);
-  }
-  if (!raw.mcp) {
-    throw invalidConfig(source.file, [{
-      at: place(),
-      message: `app "${raw.name}" has no \`mcp\` section`,
-      hint: "write mcp: with command, args and run_as_host_user",
-    }]);
-  }
-  return {
-    name: raw.name,
-    description: raw.description,
-    uri,
-    labels: { ...MCP_LABEL, ...raw.labels },
-    mcp: {
-      command: raw.mcp.command,
-      args: raw.mcp.args,
-      runAsHostUser: raw.mcp.run_as_host_user,
-    },
-  };
 }
 
 function parseListen(text: string, source: Source): HostPort {

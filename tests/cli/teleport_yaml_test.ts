@@ -94,7 +94,7 @@ const bad: readonly { what: string; yaml: string; says: RegExp }[] = [
   {
     what: "an app without a server",
     yaml: "app_service:\n  apps:\n    - name: a\n",
-    says: /f:3:7: app "a" has no `mcp` section/,
+    says: /f:3:7: `mcp` is missing/,
   },
   {
     what: "an app without the user that it runs as",
@@ -104,7 +104,7 @@ const bad: readonly { what: string; yaml: string; says: RegExp }[] = [
   {
     what: "an app that is not reached over stdio",
     yaml: "app_service:\n  apps:\n    - name: a\n      uri: mcp+http://localhost/mcp\n",
-    says: /f:4:12: the uri of app "a" is not supported yet/,
+    says: /f:4:12: only mcp\+stdio:\/\/ is supported yet/,
   },
   {
     what: "an app's name that is no DNS label",

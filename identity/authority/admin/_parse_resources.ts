@@ -2,6 +2,7 @@
 import { formatProblem, parseRoles } from "../../../policy/mod.ts";
 import type { Problem } from "../../../policy/mod.ts";
 import type { ZodType } from "zod";
+import { toApp } from "../../config/app_schema.ts";
 import { placeOf, schemaProblems } from "../../config/problems.ts";
 import { IdentityError } from "../../error.ts";
 import type { ItemKind } from "../../storage/store.ts";
@@ -22,9 +23,6 @@ export interface ParsedResource {
   readonly value: RoleItem | BotItem | TokenItem | AppItem | LockItem;
   readonly expires?: Date;
 }
-
-/** Added to MCP apps by the original, so that roles can select them. */
-const MCP_LABEL = { "teleport.internal/app-sub-kind": "mcp" };
 
 /** Reads every resource of a text; throws with all that is wrong with any of them. */
 export function parseResources(text: string, file: string, now: Date): ParsedResource[] {
@@ -94,7 +92,7 @@ function parseOne(
     }
     case "app": {
       const app = check(appSchema);
-      return app && { kind, name: app.metadata.name, value: toApp(app) };
+      return app && { kind, name: app.metadata.name, value: toApp(app.metadata, app.spec) };
     }
     case "lock": {
       const lock = check(lockSchema);
@@ -127,17 +125,6 @@ function toBot(spec: (typeof botSchema)["_output"]["spec"]): BotItem {
     roles: unique(spec.roles),
     traits: Object.fromEntries(spec.traits.map(({ name, values }) => [name, values])),
     ...(spec.max_session_ttl === undefined ? {} : { maxSessionTtl: spec.max_session_ttl }),
-  };
-}
-
-function toApp({ metadata, spec }: (typeof appSchema)["_output"]): AppItem {
-  const { command, args, run_as_host_user } = spec.mcp;
-  return {
-    name: metadata.name,
-    description: metadata.description,
-    uri: spec.uri,
-    labels: { ...metadata.labels, ...MCP_LABEL },
-    mcp: { command, args, runAsHostUser: run_as_host_user },
   };
 }
 

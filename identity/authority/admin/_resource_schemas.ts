@@ -1,5 +1,6 @@
 /** The documents of bots, tokens, apps and locks; roles have a parser of their own. */
 import { z } from "zod";
+import { appFields, appLabels, appName } from "../../config/app_schema.ts";
 import { parseDuration } from "../../duration.ts";
 import { BOT_NAME, BOT_NAME_RULE } from "./_names.ts";
 
@@ -69,22 +70,11 @@ export const appSchema = z.strictObject({
   sub_kind: z.literal("mcp").optional(),
   version: z.literal("v3"),
   metadata: metadata({
-    name: z.string().regex(
-      /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
-      "an app's name has lower-case letters, digits and dashes, and at most 63 of them",
-    ),
+    name: appName,
     description: z.string().default(""),
-    labels: z.record(z.string(), z.string()).default({}),
+    labels: appLabels,
   }),
-  spec: z.strictObject({
-    uri: z.string().startsWith("mcp+stdio://", "only mcp+stdio:// is supported yet")
-      .default("mcp+stdio://"),
-    mcp: z.strictObject({
-      command: text,
-      args: z.array(z.string()).default([]),
-      run_as_host_user: text,
-    }),
-  }),
+  spec: z.strictObject(appFields),
   status,
 });
 

@@ -1,0 +1,42 @@
+/** `app_service` of `teleport.yaml`: the apps that the agent serves. */
+import { z } from "zod";
+import {
+  appFields,
+  appLabels,
+  appName,
+  oneOrMany,
+  toApp,
+  toggle,
+} from "../../identity/config/mod.ts";
+import type { App } from "../../identity/mod.ts";
+
+export type LabelSelector = Readonly<Record<string, readonly string[]>>;
+
+export interface AppSection {
+  /** Apps of the file. */
+  readonly apps: readonly App[];
+  /** Label selectors of app resources that the agent takes up. */
+  readonly appSelectors: readonly LabelSelector[];
+}
+
+const app = z.strictObject({
+  name: appName,
+  description: z.string().default(""),
+  labels: appLabels,
+  ...appFields,
+});
+
+export const appSectionSchema = z.strictObject({
+  enabled: toggle.default(true),
+  resources: z.array(z.strictObject({ labels: z.record(z.string(), oneOrMany) })).default([]),
+  apps: z.array(app).default([]),
+}).default({ enabled: true, resources: [], apps: [] });
+
+/** What a checked section says; nothing is served when it is switched off. */
+export function readAppSection(raw: z.infer<typeof appSectionSchema>): AppSection {
+  if (!raw.enabled) return { apps: [], appSelectors: [] };
+  return {
+    apps: raw.apps.map((app) => toApp(app, app)),
+    appSelectors: raw.resources.map(({ labels }) => labels),
+  };
+}

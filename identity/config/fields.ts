@@ -1,0 +1,28 @@
+/** Kinds of field that several configuration files have. */
+import * as z from "zod";
+import { parseDuration } from "../duration.ts";
+
+/** A switch. YAML 1.2 reads `yes` and `no` as text; files in the field are full of them. */
+export const toggle = z.union([
+  z.boolean(),
+  z.enum(["yes", "no", "on", "off", "true", "false"]),
+], { error: "write `yes` or `no`" })
+  .transform((value) => value === true || value === "yes" || value === "on" || value === "true");
+
+/** One text, or a list of them. */
+export const oneOrMany = z.union([z.string(), z.array(z.string())])
+  .transform((value) => typeof value === "string" ? [value] : value);
+
+/** Milliseconds, from a duration such as `5m`; `least` is the shortest that makes sense. */
+export function period(least: number): z.ZodType<number, string> {
+  return z.string({ error: "expected a duration such as 5m or 1h" })
+    .transform((text, context) => {
+      const ms = parseDuration(text);
+      if (ms !== undefined && ms >= least) return ms;
+      const message = ms === undefined
+        ? `"${text}" is no duration: write one such as 30s, 5m or 1h`
+        : `"${text}" is too short: at least ${least / 1000}s`;
+      context.issues.push({ code: "custom", input: text, message });
+      return z.NEVER;
+    });
+}
