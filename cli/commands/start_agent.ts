@@ -18,6 +18,7 @@ import { createAgent, spawnReaper } from "../../relay/agent/mod.ts";
 import { startListener } from "../../relay/proxy/mod.ts";
 import type { LabelSelector } from "../config/app_section.ts";
 import type { ClusterConfig } from "../config/teleport_yaml.ts";
+import { openTelemetry } from "./_telemetry.ts";
 
 /** What `app-agent start` needs of the world. */
 export interface AgentHost {
@@ -50,6 +51,7 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
 
   const authority = createPublicServer(cluster, authorityIdentity);
   resources.defer(() => authority.close());
+  const telemetry = await openTelemetry(config, cluster, resources);
   const [program = "", ...args] = host.selfCommand;
   const agent = createAgent({
     view: cluster.view,
@@ -58,8 +60,10 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
     clock,
     log,
     spawnReaper: () => spawnReaper(program, [...args, "__reaper"]),
+    observer: telemetry?.observer,
   });
   resources.defer(() => agent.close());
+  telemetry?.watch(agent);
   resources.defer(await presentApps(cluster, agentId, config));
 
   const listener = await startListener({
@@ -82,6 +86,7 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
   await store.update((tx) => tx.put("settings", "public_address", { address }));
   host.stdout.write(greeting(cluster, config, address));
   log.info("Cluster is ready", { cluster: cluster.name, ...listener.address });
+  telemetry?.ready();
   await aborted(signal);
   log.info("Stopping");
 }

@@ -15,9 +15,15 @@ import {
 import type { Source } from "../../identity/config/mod.ts";
 import { IdentityError } from "../../identity/mod.ts";
 import { type AppSection, appSectionSchema, readAppSection } from "./app_section.ts";
+import {
+  type DiagnosticsSection,
+  readDiagnosticsSection,
+  tracingSchema,
+} from "./diagnostics_section.ts";
+import { type HostPort, parseHostPort } from "./host_port.ts";
 
 /** What the programs of a cluster need to know; each section adds what it says. */
-export interface ClusterConfig extends AppSection {
+export interface ClusterConfig extends AppSection, DiagnosticsSection {
   /** The file that says all this, if one does. */
   readonly file: string | undefined;
   readonly dataDir: string;
@@ -26,11 +32,6 @@ export interface ClusterConfig extends AppSection {
   readonly listen: HostPort;
   /** Addresses that clients use, `host:port`. */
   readonly publicAddrs: readonly string[];
-}
-
-export interface HostPort {
-  readonly host: string;
-  readonly port: number;
 }
 
 /** The original's public port; on loopback, since nothing says that others may come. */
@@ -62,6 +63,7 @@ const schema = z.strictObject({
     listen_addr: z.string().optional(),
   }).default({ enabled: true, public_addr: [] }),
   app_service: appSectionSchema,
+  tracing_service: tracingSchema,
   ssh_service: disabledService.optional(),
   db_service: disabledService.optional(),
   kubernetes_service: disabledService.optional(),
@@ -81,6 +83,8 @@ export function defaultConfig(): ClusterConfig {
     publicAddrs: [],
     apps: [],
     appSelectors: [{ "*": ["*"] }],
+    diagnostics: undefined,
+    tracing: undefined,
   };
 }
 
@@ -117,9 +121,15 @@ export function parseClusterConfig(text: string, file: string): ClusterConfig {
     file,
     dataDir: raw.teleport.data_dir ?? defaultDataDir(),
     clusterName: raw.auth_service.cluster_name,
-    listen: web_listen_addr === undefined ? DEFAULT_LISTEN : parseListen(web_listen_addr, source),
+    listen: web_listen_addr === undefined
+      ? DEFAULT_LISTEN
+      : parseHostPort(web_listen_addr, source, ["proxy_service", "web_listen_addr"]),
     publicAddrs: raw.proxy_service.public_addr,
     ...readAppSection(raw.app_service),
+    ...readDiagnosticsSection(
+      { diag_addr: raw.teleport.diag_addr, tracing: raw.tracing_service },
+      source,
+    ),
   };
 }
 
@@ -149,17 +159,4 @@ function refuseWhatIsMissing(raw: RawConfig, source: Source): void {
     });
   }
   if (problems.length > 0) throw invalidConfig(source.file, problems);
-}
-
-function parseListen(text: string, source: Source): HostPort {
-  const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]]*):([0-9]{1,5})$/.exec(text);
-  const port = Number(match?.[2]);
-  if (match && port <= 65_535) {
-    return { host: match[1]?.replace(/^\[|\]$/g, "") || "0.0.0.0", port };
-  }
-  throw invalidConfig(source.file, [{
-    at: placeOf(source, ["proxy_service", "web_listen_addr"]),
-    message: `\`web_listen_addr\` is not an address: ${text}`,
-    hint: "write host:port, for example 0.0.0.0:443",
-  }]);
 }

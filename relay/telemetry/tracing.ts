@@ -16,7 +16,7 @@ import {
   TraceFlags,
   type Tracer,
 } from "@opentelemetry/api";
-import { parseTraceParent, TraceState } from "@opentelemetry/core";
+import { ExportResultCode, parseTraceParent, TraceState } from "@opentelemetry/core";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import {
@@ -26,7 +26,7 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
-import type { App, SessionClaims } from "../../identity/mod.ts";
+import type { App, Log, SessionClaims } from "../../identity/mod.ts";
 import { applyEdits, setMember } from "../wire/edit.ts";
 import { CLIENT_REQUESTS } from "../gate/methods.ts";
 import type { GateRecord, GateStep } from "../gate/step.ts";
@@ -41,6 +41,7 @@ export interface TracingOptions {
   readonly ratio: number;
   /** Where spans go: the address of a collector that takes OTLP over HTTP, or an exporter. */
   readonly exporter: string | SpanExporter;
+  readonly log: Log;
 }
 
 export interface Tracing {
@@ -52,8 +53,12 @@ export interface Tracing {
 /** A `tracestate` is at most this long (W3C Trace Context, section 3.3.1.5, asks for 512). */
 const MAX_TRACE_STATE = 512;
 
+/** Milliseconds that the end of the process waits for a collector to take what is left. */
+const LAST_FLUSH_MS = 2_000;
+
 /** Starts tracing. Spans wait in a queue of the library's that is bounded; beyond it they are lost. */
-export function createTracing({ version, cluster, ratio, exporter }: TracingOptions): Tracing {
+export function createTracing(options: TracingOptions): Tracing {
+  const { version, cluster, ratio, exporter, log } = options;
   const sink = typeof exporter === "string" ? new OTLPTraceExporter({ url: exporter }) : exporter;
   const provider = new TracerProvider({
     resource: resourceFromAttributes({
@@ -62,7 +67,7 @@ export function createTracing({ version, cluster, ratio, exporter }: TracingOpti
       "service.namespace": cluster,
     }),
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(ratio) }),
-    spanProcessors: [new BatchSpanProcessor({ exporter: sink })],
+    spanProcessors: [new BatchSpanProcessor({ exporter: said(sink, log) })],
   });
   const tracer = provider.getTracer("postern", version);
   return {
@@ -70,7 +75,37 @@ export function createTracing({ version, cluster, ratio, exporter }: TracingOpti
       session: (app, claims) => new TracedSession(tracer, app, claims),
       refused: () => {},
     },
-    close: () => provider.shutdown(),
+    async close() {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const enough = new Promise<void>((resolve) => {
+        timer = setTimeout(() => {
+          log.warn("The collector did not take the last traces in time; they are lost");
+          resolve();
+        }, LAST_FLUSH_MS);
+      });
+      await Promise.race([provider.shutdown().catch(() => {}), enough]);
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** An exporter that says when spans begin to get lost, and when they arrive again. */
+function said(exporter: SpanExporter, log: Log): SpanExporter {
+  let failing = false;
+  return {
+    export(spans, done) {
+      exporter.export(spans, (result) => {
+        const failed = result.code === ExportResultCode.FAILED;
+        if (failed && !failing) {
+          log.warn("Cannot send traces", { error: String(result.error ?? "unknown error") });
+        }
+        if (!failed && failing) log.info("Traces are sent again");
+        failing = failed;
+        done(result);
+      });
+    },
+    shutdown: () => exporter.shutdown(),
+    forceFlush: (...options) => exporter.forceFlush?.(...options) ?? Promise.resolve(),
   };
 }
 

@@ -55,8 +55,47 @@ test("parseClusterConfig() reads the guide's file", () => {
       },
     }],
     appSelectors: [{ env: ["dev", "test"] }],
+    diagnostics: undefined,
+    tracing: undefined,
   });
 });
+
+test("parseClusterConfig() reads where to serve metrics and where to send traces", () => {
+  const text = `teleport:
+  diag_addr: 127.0.0.1:3000
+tracing_service:
+  enabled: yes
+  exporter_url: http://127.0.0.1:4318
+  sampling_rate_per_million: 250000
+`;
+  const { diagnostics, tracing } = parseClusterConfig(text, "teleport.yaml");
+  assert.deepEqual(diagnostics, { host: "127.0.0.1", port: 3000 });
+  assert.deepEqual(tracing, { url: "http://127.0.0.1:4318/v1/traces", ratio: 0.25 });
+  const off = text.replace("enabled: yes", "enabled: no");
+  assert.equal(parseClusterConfig(off, "teleport.yaml").tracing, undefined);
+});
+
+for (
+  const [problem, text, wrong] of [
+    ["no `exporter_url`", "  exporter_url: http://127.0.0.1:4318\n", "  enabled: yes\n"],
+    ["not a URL", "http://127.0.0.1:4318", "localhost"],
+    ["not http or https but grpc://", "http://", "grpc://"],
+    ["`diag_addr` is not an address", "127.0.0.1:3000", "loopback"],
+  ] as const
+) {
+  test(`parseClusterConfig() says at which line of tracing or diagnostics: ${problem}`, () => {
+    const file = `teleport:
+  diag_addr: 127.0.0.1:3000
+tracing_service:
+  exporter_url: http://127.0.0.1:4318
+`.replace(text, wrong);
+    assert.throws(() => parseClusterConfig(file, "teleport.yaml"), (error) => {
+      assert.ok(error instanceof IdentityError);
+      assert.ok(error.message.includes(problem), error.message);
+      return true;
+    });
+  });
+}
 
 test("parseClusterConfig() fills an empty file with private defaults", () => {
   assert.deepEqual(parseClusterConfig("", "teleport.yaml"), {
@@ -67,6 +106,8 @@ test("parseClusterConfig() fills an empty file with private defaults", () => {
     publicAddrs: [],
     apps: [],
     appSelectors: [],
+    diagnostics: undefined,
+    tracing: undefined,
   });
   assert.deepEqual(DEFAULT_LISTEN, { host: "127.0.0.1", port: 3080 });
 });

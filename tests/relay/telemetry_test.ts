@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { allObservers, createMetrics, createTracing } from "../../relay/telemetry/mod.ts";
+import { type Log, silentLog } from "../../identity/mod.ts";
 import { serveDiagnostics } from "../../cli/diagnostics.ts";
 import { test, type TestContext } from "../support/harness.ts";
 import { connectRaw } from "../support/raw_bridge.ts";
@@ -83,6 +84,10 @@ test("metrics count clients that are refused before there is a session", async (
   assert.match(await metrics.text(), /teleport_mcp_setup_errors_total\{transport="unknown"\} 1/);
 });
 
+function trace(exporter: string, log: Log = silentLog) {
+  return createTracing({ version: "1", cluster: "test", ratio: 1, exporter, log });
+}
+
 /** What a span looks like in OTLP's JSON. */
 interface OtlpSpan {
   readonly traceId: string;
@@ -95,7 +100,7 @@ interface OtlpSpan {
 }
 
 /** A collector that takes OTLP over HTTP in JSON. */
-async function collector(context: TestContext) {
+async function collector(context: TestContext, status = 200) {
   const spans: OtlpSpan[] = [];
   const server = createServer(async (request, response) => {
     const chunks: Uint8Array[] = [];
@@ -106,7 +111,7 @@ async function collector(context: TestContext) {
     for (const { scopeSpans } of body.resourceSpans as any[]) {
       for (const { spans: batch } of scopeSpans) spans.push(...batch);
     }
-    response.writeHead(200, { "content-type": "application/json" }).end("{}");
+    response.writeHead(status, { "content-type": "application/json" }).end("{}");
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   context.cleanup(() =>
@@ -120,7 +125,7 @@ async function collector(context: TestContext) {
 
 test("a request is one span between the client's and the server's, and a refusal is its error", async (context) => {
   const { url, spans } = await collector(context);
-  const tracing = createTracing({ version: "1", cluster: "test", ratio: 1, exporter: url });
+  const tracing = trace(url);
   const { bridge, cluster } = await session(context, tracing.observer);
   bridge.send(call(1, "params", { traceparent: PARENT, tracestate: "vendor=1", other: 7 }));
   bridge.send(call(2, "shell")).send(call(3, "params")).send(call(4, "hang"));
@@ -168,7 +173,7 @@ test("a request is one span between the client's and the server's, and a refusal
 
 test("a client's trace that is not sampled stays so, and a malformed one starts anew", async (context) => {
   const { url, spans } = await collector(context);
-  const tracing = createTracing({ version: "1", cluster: "test", ratio: 1, exporter: url });
+  const tracing = trace(url);
   const observer = allObservers([createMetrics().observer, tracing.observer]);
   const { bridge, cluster } = await session(context, observer);
   bridge.send(call(1, "params", { traceparent: PARENT.replace(/01$/, "00") }));
@@ -183,6 +188,19 @@ test("a client's trace that is not sampled stays so, and a malformed one starts 
   assert.match(parentOf(unsampled), /^00-4bf92f3577b34da6a3ce929d0e0e4736-[0-9a-f]{16}-00$/);
   assert.match(parentOf(anew), /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
   assert.deepEqual(spans.map((span) => attribute(span, "jsonrpc.request.id")), ["2"]);
+});
+
+test("spans that no collector takes are said to be lost", async (context) => {
+  const warnings: string[] = [];
+  const log = { ...silentLog, warn: (message: string) => void warnings.push(message) };
+  const { url } = await collector(context, 400);
+  const tracing = trace(url, log);
+  const { bridge, cluster } = await session(context, tracing.observer);
+  bridge.send(call(1, "echo"));
+  await bridge.until(({ id }) => id === 1);
+  await cluster.agent.close();
+  await tracing.close();
+  assert.deepEqual(warnings, ["Cannot send traces"]);
 });
 
 test("diagnostics tell what is not ready, and serve nothing else", async (context) => {

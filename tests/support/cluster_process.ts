@@ -231,19 +231,23 @@ export interface ClusterFileOptions {
   readonly clusterName?: string;
   /** The app's command line; the reference server without it. */
   readonly command?: readonly [string, ...string[]];
+  /** Lines of the section `teleport`, indented, and sections after all others. */
+  readonly teleport?: string;
+  readonly sections?: string;
 }
 
 /** The guide's `teleport.yaml`. */
 function clusterFile(
   directory: string,
   proxy: string,
-  { clusterName = "example.test", command = [nodePath(), EVERYTHING] }: ClusterFileOptions,
+  options: ClusterFileOptions,
 ): string {
-  const [program, ...args] = command;
+  const { clusterName = "example.test", teleport = "", sections = "" } = options;
+  const [program, ...args] = options.command ?? [nodePath(), EVERYTHING];
   return `version: v3
 teleport:
   data_dir: ${quoted(join(directory, "data"))}
-auth_service:
+${teleport}auth_service:
   enabled: yes
   cluster_name: ${clusterName}
 proxy_service:
@@ -261,7 +265,7 @@ app_service:
         command: ${quoted(program)}
         args: [${args.map(quoted).join(", ")}]
         run_as_host_user: ${currentUser()}
-`;
+${sections}`;
 }
 
 /** Asked of the system: Bun's `userInfo()` believes the environment, which may name nobody. */

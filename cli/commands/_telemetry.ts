@@ -1,0 +1,49 @@
+/** Metrics, health and traces of `app-agent start`: nothing is loaded unless it is configured. */
+import { type Log, VERSION } from "../../identity/mod.ts";
+import type { Agent } from "../../relay/agent/mod.ts";
+import type { AgentObserver } from "../../relay/telemetry/mod.ts";
+import type { DiagnosticsSection } from "../config/diagnostics_section.ts";
+import { serveDiagnostics } from "../diagnostics.ts";
+
+export interface Telemetry {
+  readonly observer: AgentObserver | undefined;
+  watch(agent: Agent): void;
+  /** From now on the cluster says that it is ready. */
+  ready(): void;
+}
+
+/** Starts what is configured; `resources` ends it. */
+export async function openTelemetry(
+  { diagnostics, tracing: tracingOptions }: DiagnosticsSection,
+  { name, log }: { readonly name: string; readonly log: Log },
+  resources: AsyncDisposableStack,
+): Promise<Telemetry | undefined> {
+  if (diagnostics === undefined && tracingOptions === undefined) return undefined;
+  const { allObservers, createMetrics, createTracing } = await import(
+    "../../relay/telemetry/mod.ts"
+  );
+  const observers: AgentObserver[] = [];
+  const metrics = diagnostics && createMetrics();
+  let ready = false;
+  if (diagnostics && metrics) {
+    const server = await serveDiagnostics(diagnostics, {
+      problems: () => ready ? {} : { cluster: "starting" },
+      metrics: metrics.text,
+      metricsType: metrics.contentType,
+    });
+    resources.defer(() => server.close());
+    log.info("Serving health and metrics", server.address);
+    observers.push(metrics.observer);
+  }
+  if (tracingOptions) {
+    const { url: exporter, ratio } = tracingOptions;
+    const tracing = createTracing({ version: VERSION, cluster: name, ratio, exporter, log });
+    resources.defer(() => tracing.close());
+    observers.push(tracing.observer);
+  }
+  return {
+    observer: allObservers(observers),
+    watch: (agent) => metrics?.watch(agent),
+    ready: () => void (ready = true),
+  };
+}
