@@ -6,6 +6,8 @@ export interface App {
   readonly uri: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly mcp?: McpServer;
+  /** The certificate of an HTTPS server is not verified. */
+  readonly insecureSkipVerify?: boolean;
 }
 
 /** How an agent starts an MCP server that speaks over stdin and stdout. */

@@ -23,3 +23,15 @@ export interface UpstreamHandlers {
   /** The server has ended without being asked to; nothing comes after this. */
   onExit(reason: RelayError): void;
 }
+
+/**
+ * Headers that the agent adds to what it sends to an MCP server over HTTP: rewritten ones, a token
+ * for the client, secrets. Asked anew for each request, so that what it knows may change. When it
+ * rejects, the request is not sent.
+ */
+export type HeaderSource = () => Promise<readonly HttpHeader[]>;
+
+export interface HttpHeader {
+  readonly name: string;
+  readonly value: string;
+}
