@@ -55,8 +55,11 @@ const INTERNAL_TRAITS: ReadonlySet<string> = new Set([
 
 const NESTING_LIMIT = 16;
 
-/** Reads a string of a role: as it stands, or with one template in it. */
-export function parseTemplate(text: string): TemplateResult {
+/**
+ * Reads a string of a role: as it stands, or with one template in it. `internal` are more traits of
+ * that namespace, for templates that are not in a role.
+ */
+export function parseTemplate(text: string, internal: readonly string[] = []): TemplateResult {
   const open = text.indexOf("{{");
   const close = text.indexOf("}}");
   if (open === -1 && close === -1) return { ok: true, template: { kind: "literal", text } };
@@ -76,7 +79,7 @@ export function parseTemplate(text: string): TemplateResult {
       hint: "one template in each string; split it into several entries",
     };
   }
-  const parser = new TemplateParser(text, open + 2, close);
+  const parser = new TemplateParser(text, open + 2, close, internal);
   const source = parser.parse();
   if (!source) return { ok: false, ...parser.failure };
   return {
@@ -141,7 +144,12 @@ class TemplateParser {
   failure: { message: string; offset: number; hint?: string } = { message: "", offset: 0 };
   #at: number;
 
-  constructor(private readonly text: string, start: number, private readonly end: number) {
+  constructor(
+    private readonly text: string,
+    start: number,
+    private readonly end: number,
+    private readonly internal: readonly string[],
+  ) {
     this.#at = start;
   }
 
@@ -187,8 +195,8 @@ class TemplateParser {
     if (name === undefined || name === "") {
       return this.#fail(`"${namespace}" needs the name of a trait`, start);
     }
-    if (namespace === "internal" && !INTERNAL_TRAITS.has(name)) {
-      const meant = nearest(name, INTERNAL_TRAITS);
+    if (namespace === "internal" && !INTERNAL_TRAITS.has(name) && !this.internal.includes(name)) {
+      const meant = nearest(name, [...INTERNAL_TRAITS, ...this.internal]);
       return this.#fail(
         `"internal.${name}" does not exist`,
         start,
