@@ -2,7 +2,17 @@
  * Keys and certificates, and how machines win and keep them. Only what is light to load is here;
  * certificates, the authority and tbot's engine have doors of their own in their folders.
  */
-export type { App, McpServer } from "./app.ts";
+export { appTransport, DEMO_APP, serverUrl } from "./app.ts";
+export type {
+  App,
+  AppTransport,
+  DynamicLabel,
+  HeaderFrom,
+  JwtClaims,
+  McpServer,
+  Rewrite,
+  ValueSource,
+} from "./app.ts";
 export type { AuditEvent, AuditSink, EventDraft } from "./audit/event.ts";
 export type { AppList, ListedApp, SessionGrant } from "./authority/api.ts";
 export { connectAuthority, parseProxy } from "./authority/client.ts";
@@ -13,6 +23,7 @@ export type { Clock } from "./clock.ts";
 export { formatDuration, parseDuration } from "./duration.ts";
 export { IdentityError } from "./error.ts";
 export type { IdentityErrorCode } from "./error.ts";
+export { JWT_HEADER, reservedHeader, validHeaderValue } from "./header.ts";
 export { checkIdentity, identityCluster, identityExpiry } from "./identity_check.ts";
 export { formatIdentityFile, parseIdentityFile, readIdentityFile } from "./identity_file.ts";
 export type { IdentityFile } from "./identity_file.ts";

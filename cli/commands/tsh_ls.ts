@@ -1,4 +1,4 @@
-import { checkIdentity, readIdentityFile } from "../../identity/mod.ts";
+import { appTransport, checkIdentity, readIdentityFile } from "../../identity/mod.ts";
 import type { ListedApp } from "../../identity/mod.ts";
 import { formatTable } from "../table.ts";
 import type { TshHost } from "./_tsh_host.ts";
@@ -27,7 +27,7 @@ async function format(apps: readonly ListedApp[], as: ListCommand["format"]): Pr
   const listed = apps.map(({ name, description, uri, labels }) => ({
     name,
     description,
-    type: typeOf(uri),
+    type: appTransport(uri) ?? uri,
     uri,
     labels: shown(labels),
   }));
@@ -47,11 +47,6 @@ async function format(apps: readonly ListedApp[], as: ListCommand["format"]): Pr
         ]),
       );
   }
-}
-
-/** `mcp+stdio://` is a server of the type `stdio`. */
-function typeOf(uri: string): string {
-  return /^mcp\+([^:]+):/.exec(uri)?.[1] ?? uri;
 }
 
 /** Labels that the system itself has set are no news to a person. */

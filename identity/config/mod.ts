@@ -1,5 +1,5 @@
 /** Configuration files with positions, for every program that has one. */
-export { appFields, appLabels, appName, toApp } from "./app_schema.ts";
+export { appFields, appLabels, appName, checkAppFields, toApp } from "./app_schema.ts";
 export type { AppNaming } from "./app_schema.ts";
 export { oneOrMany, period, toggle } from "./fields.ts";
 export { placeOf } from "./problems.ts";

@@ -32,7 +32,12 @@ export function schemaProblems(
   return error.issues.flatMap((issue) => {
     const path = issue.path as (string | number)[];
     if (issue.code !== "unrecognized_keys") {
-      return [{ at: placeOf(source, [...base, ...path]), message: describe(issue) }];
+      const hint: unknown = issue.code === "custom" ? issue.params?.["hint"] : undefined;
+      return [{
+        at: placeOf(source, [...base, ...path]),
+        message: describe(issue),
+        ...(typeof hint === "string" ? { hint } : {}),
+      }];
     }
     const known = keysAt(schema, path);
     return issue.keys.map((key) => {
@@ -44,6 +49,14 @@ export function schemaProblems(
       };
     });
   });
+}
+
+/** An issue for a schema's `addIssue`, with advice. */
+export function hinted(
+  message: string,
+  hint?: string,
+): { code: "custom"; message: string; params?: Record<string, unknown> } {
+  return { code: "custom", message, ...(hint === undefined ? {} : { params: { hint } }) };
 }
 
 function describe(issue: z.core.$ZodIssue): string {
@@ -79,6 +92,7 @@ function keysAt(schema: z.ZodType, path: Path): string[] {
     current = unwrapped(current);
     if (current instanceof z.ZodObject) current = current.shape[String(step)];
     else if (current instanceof z.ZodArray) current = current.element;
+    else if (current instanceof z.ZodRecord) current = current.valueType;
     else return [];
   }
   current = unwrapped(current);
@@ -86,8 +100,11 @@ function keysAt(schema: z.ZodType, path: Path): string[] {
 }
 
 function unwrapped(schema: unknown): unknown {
-  const wrapped = schema instanceof z.ZodOptional || schema instanceof z.ZodDefault;
-  return wrapped ? unwrapped(schema.unwrap()) : schema;
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) {
+    return unwrapped(schema.unwrap());
+  }
+  // What a shorthand is spelled out to.
+  return schema instanceof z.ZodPipe ? unwrapped(schema.out) : schema;
 }
 
 /** The known key that is one or two typing mistakes away, if there is one. */

@@ -135,17 +135,12 @@ const bad: readonly { what: string; yaml: string; says: RegExp }[] = [
   {
     what: "an app without a server",
     yaml: "app_service:\n  apps:\n    - name: a\n",
-    says: /f:3:7: `mcp` is missing/,
+    says: /f:3:7: the app has no `mcp` section/,
   },
   {
     what: "an app without the user that it runs as",
     yaml: "app_service:\n  apps:\n    - name: a\n      mcp: {command: x}\n",
     says: /f:4:12: .*`run_as_host_user` is missing/,
-  },
-  {
-    what: "an app that is not reached over stdio",
-    yaml: "app_service:\n  apps:\n    - name: a\n      uri: mcp+http://localhost/mcp\n",
-    says: /f:4:12: only mcp\+stdio:\/\/ is supported yet/,
   },
   {
     what: "an app's name that is no DNS label",

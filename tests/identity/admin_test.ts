@@ -178,9 +178,9 @@ const wrong: Record<string, [string, { code: string; message: RegExp | string }]
     code: "BAD_REQUEST",
     message: /only roles: \[Bot\] is supported/,
   }],
-  "an app that is not on stdio": [APP.replace("{mcp:", "{uri: mcp+http://x, mcp:"), {
+  "an app that is over HTTP and is started": [APP.replace("{mcp:", "{uri: mcp+http://x, mcp:"), {
     code: "BAD_REQUEST",
-    message: /only mcp\+stdio:\/\/ is supported yet/,
+    message: /`mcp` starts a server, but the uri names one over HTTP/,
   }],
   "a lock without a target": [LOCK.replace("user: bot-example", ""), {
     code: "BAD_REQUEST",

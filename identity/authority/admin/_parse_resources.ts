@@ -92,7 +92,7 @@ function parseOne(
     }
     case "app": {
       const app = check(appSchema);
-      return app && { kind, name: app.metadata.name, value: toApp(app.metadata, app.spec) };
+      return app && { kind, name: app.metadata.name, value: toAppItem(app) };
     }
     case "lock": {
       const lock = check(lockSchema);
@@ -126,6 +126,15 @@ function toBot(spec: (typeof botSchema)["_output"]["spec"]): BotItem {
     traits: Object.fromEntries(spec.traits.map(({ name, values }) => [name, values])),
     ...(spec.max_session_ttl === undefined ? {} : { maxSessionTtl: spec.max_session_ttl }),
   };
+}
+
+function toAppItem({ metadata, spec }: (typeof appSchema)["_output"]): AppItem {
+  const named = Object.entries(spec.dynamic_labels ?? {});
+  const commands = new Map([
+    ...spec.commands.map((label) => [label.name, label] as const),
+    ...named.map(([name, label]) => [name, { name, ...label }] as const),
+  ]);
+  return toApp(metadata, { ...spec, commands: [...commands.values()] });
 }
 
 function toLock(

@@ -1,6 +1,13 @@
 /** The documents of bots, tokens, apps and locks; roles have a parser of their own. */
 import { z } from "zod";
-import { appFields, appLabels, appName } from "../../config/app_schema.ts";
+import {
+  appFields,
+  appLabels,
+  appName,
+  checkAppFields,
+  labelCommand,
+  labelName,
+} from "../../config/app_schema.ts";
 import { parseDuration } from "../../duration.ts";
 import { BOT_NAME, BOT_NAME_RULE } from "./_names.ts";
 
@@ -74,7 +81,11 @@ export const appSchema = z.strictObject({
     description: z.string().default(""),
     labels: appLabels,
   }),
-  spec: z.strictObject(appFields),
+  spec: z.strictObject({
+    ...appFields,
+    // How the original writes `commands` in a resource.
+    dynamic_labels: z.record(labelName, labelCommand).optional(),
+  }).superRefine(checkAppFields),
   status,
 });
 

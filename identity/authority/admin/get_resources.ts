@@ -1,4 +1,5 @@
 import { parseRole } from "../../../policy/mod.ts";
+import { toAppFields } from "../../config/app_fields.ts";
 import { formatDuration } from "../../duration.ts";
 import { IdentityError } from "../../error.ts";
 import type { Item } from "../../storage/store.ts";
@@ -96,18 +97,13 @@ function toToken(item: Item<TokenItem>): Resource {
 }
 
 function toApp(item: Item<AppItem>): Resource {
-  const { description, labels, uri, mcp } = item.value;
+  const { description, labels } = item.value;
   return {
     kind: "app",
     sub_kind: "mcp",
     version: "v3",
     metadata: { ...metadata(item), description, labels },
-    spec: {
-      uri,
-      ...(mcp === undefined ? {} : {
-        mcp: { command: mcp.command, args: mcp.args, run_as_host_user: mcp.runAsHostUser },
-      }),
-    },
+    spec: toAppFields(item.value),
   };
 }
 
