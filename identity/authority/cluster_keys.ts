@@ -1,3 +1,5 @@
+import { generateKeyPair } from "../keys.ts";
+import type { KeyPair } from "../keys.ts";
 import type { SshCa } from "../ssh/mod.ts";
 import { createSshCa } from "../ssh/mod.ts";
 import type { Store } from "../storage/store.ts";
@@ -14,22 +16,27 @@ export interface ClusterKeys {
   readonly sshUser: SshCa;
   readonly sshHost: SshCa;
   readonly ticket: { readonly privateKey: string; readonly publicKey: string };
+  /** Signs tokens that tell servers who calls. */
+  readonly jwt: KeyPair;
 }
 
 const CA_YEARS = 10;
 
-/** The cluster's keys from the store; made and stored when the store is new. */
+/** Clusters that were made before there were tokens have no key for them. */
+type FirstKeys = Omit<ClusterKeys, "jwt">;
+
+/** The cluster's keys from the store; what it has not is made and stored. */
 export function loadClusterKeys(store: Store, cluster: string, now: Date): Promise<ClusterKeys> {
   return store.update(async (tx) => {
-    const stored = await tx.get<ClusterKeys>("ca", "keys");
-    if (stored) return stored.value;
-    const keys = await createClusterKeys(cluster, now);
+    const stored = (await tx.get<FirstKeys | ClusterKeys>("ca", "keys"))?.value;
+    if (stored && "jwt" in stored) return stored;
+    const keys = { ...stored ?? await createKeys(cluster, now), jwt: generateKeyPair() };
     await tx.put("ca", "keys", keys);
     return keys;
   });
 }
 
-async function createClusterKeys(cluster: string, notBefore: Date): Promise<ClusterKeys> {
+async function createKeys(cluster: string, notBefore: Date): Promise<FirstKeys> {
   const notAfter = new Date(notBefore);
   notAfter.setUTCFullYear(notAfter.getUTCFullYear() + CA_YEARS);
   return {

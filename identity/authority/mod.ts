@@ -6,5 +6,6 @@ export { DEFAULT_CLUSTER_NAME, openCluster } from "./open_cluster.ts";
 export type { OpenClusterOptions } from "./open_cluster.ts";
 export { createPublicServer } from "./public_server.ts";
 export type { PublicServer } from "./public_server.ts";
+export { signAppToken } from "./sign_app_token.ts";
 export { isTicketName, readTicket } from "./ticket.ts";
 export type { Ticket } from "./ticket.ts";
