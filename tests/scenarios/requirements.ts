@@ -40,6 +40,8 @@ export const requirements = {
   "fault.tbot": "when tbot is killed, its identity still works, and tbot can start again",
   "fault.tctl": "when tctl is killed, the cluster goes on, and what it was told is whole or absent",
   "fault.reaper": "when the reaper is killed, sessions go on, and the next has a reaper again",
+  "identity.go_client": "the original's Go client library reads an identity file and can use it",
+  "identity.openssl": "openssl and ssh-keygen read the parts of an identity that they understand",
   "watch.metrics": "health and metrics are served for Prometheus where the configuration says",
   "watch.traces": "each call is a span at an OpenTelemetry collector, without its arguments",
   "fault.orphans": "when the agent is killed, the MCP servers that it started end",
