@@ -5,11 +5,12 @@
  */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { ServiceStatus } from "../identity/bot/mod.ts";
 import { IdentityError } from "../identity/mod.ts";
 
 export interface Diagnostics {
-  /** What keeps the program from its work, by the name of the part; nothing when it is ready. */
-  readonly problems: () => Readonly<Record<string, string>>;
+  /** How each service of the program fares; the program is ready when all are healthy. */
+  readonly services: () => Readonly<Record<string, ServiceStatus>>;
   /** The metrics in Prometheus' text format. */
   readonly metrics: () => Promise<string>;
   readonly metricsType: string;
@@ -20,42 +21,27 @@ export interface DiagnosticsServer {
   close(): Promise<void>;
 }
 
-/** Serves `/livez`, `/healthz`, `/readyz` and `/metrics`; rejects with `CONFIG_INVALID` if it cannot listen. */
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+/**
+ * Serves `/livez`, `/readyz`, `/readyz/<service>` and `/metrics`; rejects with `CONFIG_INVALID` if
+ * it cannot listen.
+ */
 export async function serveDiagnostics(
   { host, port }: { readonly host: string; readonly port: number },
-  { problems, metrics, metricsType }: Diagnostics,
+  diagnostics: Diagnostics,
 ): Promise<DiagnosticsServer> {
-  const server = createServer(
-    { requestTimeout: 10_000, maxHeaderSize: 8 * 1024 },
-    (request, response) => {
-      const answer = (status: number, type: string, body: string) => {
-        response.writeHead(status, { "content-type": type, "connection": "close" }).end(body);
-      };
-      const json = (status: number, body: unknown) =>
-        answer(status, "application/json", `${JSON.stringify(body)}\n`);
-      if (request.method !== "GET" && request.method !== "HEAD") {
-        return json(405, { error: "Only GET is served here" });
-      }
-      switch (request.url?.split("?")[0]) {
-        case "/livez":
-        case "/healthz":
-          return json(200, { status: "ok" });
-        case "/readyz": {
-          const found = problems();
-          return Object.keys(found).length === 0
-            ? json(200, { status: "ok" })
-            : json(503, { status: "not ready", problems: found });
-        }
-        case "/metrics":
-          return void metrics().then(
-            (text) => answer(200, metricsType, text),
-            () => json(500, { error: "The metrics could not be collected" }),
-          );
-        default:
-          return json(404, { error: "Served here: /livez, /readyz, /metrics" });
-      }
-    },
-  );
+  const limits = { requestTimeout: 10_000, maxHeaderSize: 8 * 1024 };
+  const server = createServer(limits, async ({ method, url = "" }, response) => {
+    const { status, type, body } = method === "GET" || method === "HEAD"
+      ? await answer(url.split("?")[0] ?? "", diagnostics)
+      : json(405, { error: "Only GET is served here" });
+    response.writeHead(status, { "content-type": type, "connection": "close" }).end(body);
+  });
   server.maxConnections = 64;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) =>
@@ -77,4 +63,31 @@ export async function serveDiagnostics(
         server.closeAllConnections();
       }),
   };
+}
+
+async function answer(path: string, diagnostics: Diagnostics): Promise<Answer> {
+  if (path === "/livez" || path === "/healthz") return json(200, { status: "ok" });
+  if (path === "/metrics") {
+    try {
+      return { status: 200, type: diagnostics.metricsType, body: await diagnostics.metrics() };
+    } catch {
+      return json(500, { error: "The metrics could not be collected" });
+    }
+  }
+  const services = diagnostics.services();
+  if (path === "/readyz") {
+    const healthy = Object.values(services).every(({ status }) => status === "healthy");
+    return json(healthy ? 200 : 503, { status: healthy ? "healthy" : "unhealthy", services });
+  }
+  const name = /^\/readyz\/([^/]+)$/.exec(path)?.[1];
+  if (name !== undefined) {
+    const service = Object.hasOwn(services, name) ? services[name] : undefined;
+    if (service === undefined) return json(404, { error: "There is no service of this name" });
+    return json(service.status === "healthy" ? 200 : 503, service);
+  }
+  return json(404, { error: "Served here: /livez, /readyz, /readyz/<service>, /metrics" });
+}
+
+function json(status: number, body: unknown): Answer {
+  return { status, type: "application/json", body: `${JSON.stringify(body)}\n` };
 }

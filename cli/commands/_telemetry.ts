@@ -2,7 +2,7 @@
 import { type Log, VERSION } from "../../identity/mod.ts";
 import type { Agent } from "../../relay/agent/mod.ts";
 import type { AgentObserver } from "../../relay/telemetry/mod.ts";
-import type { DiagnosticsSection } from "../config/diagnostics_section.ts";
+import type { ClusterConfig } from "../config/teleport_yaml.ts";
 import { serveDiagnostics } from "../diagnostics.ts";
 
 export interface Telemetry {
@@ -14,7 +14,7 @@ export interface Telemetry {
 
 /** Starts what is configured; `resources` ends it. */
 export async function openTelemetry(
-  { diagnostics, tracing: tracingOptions }: DiagnosticsSection,
+  { diagnostics, tracing: tracingOptions }: Pick<ClusterConfig, "diagnostics" | "tracing">,
   { name, log }: { readonly name: string; readonly log: Log },
   resources: AsyncDisposableStack,
 ): Promise<Telemetry | undefined> {
@@ -27,7 +27,7 @@ export async function openTelemetry(
   let ready = false;
   if (diagnostics && metrics) {
     const server = await serveDiagnostics(diagnostics, {
-      problems: () => ready ? {} : { cluster: "starting" },
+      services: () => ({ cluster: { status: ready ? "healthy" : "initializing" } }),
       metrics: metrics.text,
       metricsType: metrics.contentType,
     });

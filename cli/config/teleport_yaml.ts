@@ -6,24 +6,20 @@ import process from "node:process";
 import { z } from "zod";
 import {
   checkYaml,
+  hostPort,
   invalidConfig,
   oneOrMany,
   parseYaml,
   placeOf,
   toggle,
 } from "../../identity/config/mod.ts";
-import type { Source } from "../../identity/config/mod.ts";
+import type { HostPort, Source } from "../../identity/config/mod.ts";
 import { IdentityError } from "../../identity/mod.ts";
 import { type AppSection, appSectionSchema, readAppSection } from "./app_section.ts";
-import {
-  type DiagnosticsSection,
-  readDiagnosticsSection,
-  tracingSchema,
-} from "./diagnostics_section.ts";
-import { type HostPort, parseHostPort } from "./host_port.ts";
+import { readTracing, tracingSchema, type TracingSection } from "./tracing_section.ts";
 
 /** What the programs of a cluster need to know; each section adds what it says. */
-export interface ClusterConfig extends AppSection, DiagnosticsSection {
+export interface ClusterConfig extends AppSection {
   /** The file that says all this, if one does. */
   readonly file: string | undefined;
   readonly dataDir: string;
@@ -32,6 +28,9 @@ export interface ClusterConfig extends AppSection, DiagnosticsSection {
   readonly listen: HostPort;
   /** Addresses that clients use, `host:port`. */
   readonly publicAddrs: readonly string[];
+  /** Where health and metrics are served; nowhere without it. */
+  readonly diagnostics: HostPort | undefined;
+  readonly tracing: TracingSection | undefined;
 }
 
 /** The original's public port; on loopback, since nothing says that others may come. */
@@ -45,7 +44,7 @@ const schema = z.strictObject({
     nodename: z.string().optional(),
     data_dir: z.string().min(1).optional(),
     log: z.looseObject({}).optional(),
-    diag_addr: z.string().optional(),
+    diag_addr: hostPort.optional(),
   }).default({}),
   auth_service: z.strictObject({
     enabled: toggle.default(true),
@@ -58,7 +57,7 @@ const schema = z.strictObject({
   }).default({ enabled: true }),
   proxy_service: z.strictObject({
     enabled: toggle.default(true),
-    web_listen_addr: z.string().optional(),
+    web_listen_addr: hostPort.optional(),
     public_addr: oneOrMany.default([]),
     listen_addr: z.string().optional(),
   }).default({ enabled: true, public_addr: [] }),
@@ -116,20 +115,15 @@ export function parseClusterConfig(text: string, file: string): ClusterConfig {
   const source = parseYaml(text, file);
   const raw = checkYaml(source, schema);
   refuseWhatIsMissing(raw, source);
-  const { web_listen_addr } = raw.proxy_service;
   return {
     file,
     dataDir: raw.teleport.data_dir ?? defaultDataDir(),
     clusterName: raw.auth_service.cluster_name,
-    listen: web_listen_addr === undefined
-      ? DEFAULT_LISTEN
-      : parseHostPort(web_listen_addr, source, ["proxy_service", "web_listen_addr"]),
+    listen: raw.proxy_service.web_listen_addr ?? DEFAULT_LISTEN,
     publicAddrs: raw.proxy_service.public_addr,
     ...readAppSection(raw.app_service),
-    ...readDiagnosticsSection(
-      { diag_addr: raw.teleport.diag_addr, tracing: raw.tracing_service },
-      source,
-    ),
+    diagnostics: raw.teleport.diag_addr,
+    tracing: readTracing(raw.tracing_service, source),
   };
 }
 

@@ -2,6 +2,7 @@
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Reload } from "./reload.ts";
+import type { BotStatus } from "./status.ts";
 import { backoff, pauseAfterFailure } from "./schedule.ts";
 
 export interface LoopContext {
@@ -10,6 +11,7 @@ export interface LoopContext {
   readonly reload: Reload;
   readonly random: () => number;
   readonly log: Log;
+  readonly status: BotStatus;
 }
 
 export interface Loop {
@@ -28,14 +30,16 @@ const MAX_SLEEP_MS = 2 ** 31 - 1;
 
 /** Runs a loop until its signal is aborted, or until work fails in a way that ends it. */
 export async function runLoop(loop: Loop, context: LoopContext): Promise<void> {
-  const { signal, reload, random, log } = context;
+  const { signal, reload, random, log, status } = context;
   let failures = 0;
   while (!signal.aborted) {
     const served = reload.requests;
     reload.begun();
     let pause: number;
     try {
+      status.begin(loop.name);
       pause = await loop.work();
+      status.succeeded(loop.name, failures + 1);
       failures = 0;
     } catch (error) {
       if (signal.aborted) return;
@@ -43,6 +47,7 @@ export async function runLoop(loop: Loop, context: LoopContext): Promise<void> {
       failures++;
       const found = error instanceof Error ? error.message : String(error);
       const last = failures >= loop.tries;
+      status.failed(loop.name, found, { tries: failures, givenUp: last });
       pause = last ? pauseAfterFailure(loop.interval) : backoff(failures, random);
       const fields = { service: loop.name, found, failures, seconds: Math.round(pause / 1_000) };
       if (last) log.error("renewal failed, waiting for the next round", fields);

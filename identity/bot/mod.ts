@@ -15,3 +15,5 @@ export { runBot } from "./run_bot.ts";
 export type { RunBotOptions } from "./run_bot.ts";
 export { renewAt } from "./schedule.ts";
 export type { Validity } from "./schedule.ts";
+export { BotStatus } from "./status.ts";
+export type { Iteration, ServiceStatus } from "./status.ts";

@@ -13,6 +13,7 @@ import { renewOutput } from "./identity_output.ts";
 import { lockStorage } from "./lock.ts";
 import type { Reload } from "./reload.ts";
 import { pauseAfterSuccess } from "./schedule.ts";
+import { BotStatus } from "./status.ts";
 
 export interface RunBotOptions {
   readonly config: BotConfig;
@@ -22,6 +23,8 @@ export interface RunBotOptions {
   readonly signal: AbortSignal;
   readonly reload: Reload;
   readonly log: Log;
+  /** Hears how the services fare. */
+  readonly status?: BotStatus;
   /** From 0 to 1, as `Math.random` (default). */
   readonly random?: () => number;
 }
@@ -30,6 +33,9 @@ interface Output {
   readonly service: IdentityService;
   readonly destination: Destination;
 }
+
+/** The name that the bot's own identity has among the services: the original's. */
+const BOT_LOOP = "identity";
 
 /** Rounds of tries before a loop waits for its next turn. */
 const BOT_TRIES = 7;
@@ -88,7 +94,10 @@ async function runForever(
     reload: options.reload,
     random: options.random ?? Math.random,
     log: options.log,
+    status: options.status ?? new BotStatus(options.clock),
   };
+  context.status.expect(BOT_LOOP);
+  for (const { service } of outputs) context.status.expect(service.name);
   try {
     const bot = await openBotIdentity({ ...options, storage, signal: ended.signal });
     const loops = [
@@ -117,7 +126,7 @@ function botLoop(options: RunBotOptions, bot: BotIdentity, onUsable: () => void)
   const { config, clock } = options;
   let wasUsable = false;
   return {
-    name: "identity of the bot",
+    name: BOT_LOOP,
     tries: BOT_TRIES,
     interval: config.renewalInterval,
     async work() {

@@ -26,3 +26,21 @@ export function period(least: number): z.ZodType<number, string> {
       return z.NEVER;
     });
 }
+
+/** Where something listens. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `host:port`; every address of the machine when there is no host. */
+export const hostPort = z.string().transform((text, context): HostPort => {
+  const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]]*):([0-9]{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (match && port <= 65_535) {
+    return { host: match[1]?.replace(/^\[|\]$/g, "") || "0.0.0.0", port };
+  }
+  const message = `"${text}" is not an address: write host:port, for example 0.0.0.0:443`;
+  context.issues.push({ code: "custom", input: text, message });
+  return z.NEVER;
+});

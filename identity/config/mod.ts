@@ -1,7 +1,8 @@
 /** Configuration files with positions, for every program that has one. */
 export { appFields, appLabels, appName, checkAppFields, toApp } from "./app_schema.ts";
 export type { AppNaming } from "./app_schema.ts";
-export { oneOrMany, period, toggle } from "./fields.ts";
+export { hostPort, oneOrMany, period, toggle } from "./fields.ts";
+export type { HostPort } from "./fields.ts";
 export { placeOf } from "./problems.ts";
 export type { Path, Source } from "./problems.ts";
 export { checkYaml, invalidConfig, parseYaml } from "./yaml.ts";

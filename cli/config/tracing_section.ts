@@ -1,15 +1,7 @@
-/** How a cluster is watched: `teleport.diag_addr` and `tracing_service` of `teleport.yaml`. */
+/** `tracing_service` of `teleport.yaml`: where traces go. */
 import { z } from "zod";
 import { invalidConfig, placeOf, toggle } from "../../identity/config/mod.ts";
 import type { Source } from "../../identity/config/mod.ts";
-import type { HostPort } from "./host_port.ts";
-import { parseHostPort } from "./host_port.ts";
-
-export interface DiagnosticsSection {
-  /** Where health and metrics are served; nowhere without it. */
-  readonly diagnostics: HostPort | undefined;
-  readonly tracing: TracingSection | undefined;
-}
 
 export interface TracingSection {
   /** A collector's address for traces, OTLP over HTTP. */
@@ -26,28 +18,13 @@ export const tracingSchema = z.strictObject({
   sampling_rate_per_million: z.number().int().min(0).max(MILLION).default(0),
 }).optional();
 
-interface Raw {
-  readonly diag_addr?: string | undefined;
-  readonly tracing: z.infer<typeof tracingSchema>;
-}
-
-/** What the checked values say; throws `CONFIG_INVALID` for what is no address. */
-export function readDiagnosticsSection(
-  { diag_addr, tracing }: Raw,
+/** What a checked section says; nothing when it is switched off. */
+export function readTracing(
+  raw: z.infer<typeof tracingSchema>,
   source: Source,
-): DiagnosticsSection {
-  return {
-    diagnostics: diag_addr === undefined
-      ? undefined
-      : parseHostPort(diag_addr, source, ["teleport", "diag_addr"]),
-    tracing: tracing?.enabled ? readTracing(tracing, source) : undefined,
-  };
-}
-
-function readTracing(
-  { exporter_url, sampling_rate_per_million }: NonNullable<Raw["tracing"]>,
-  source: Source,
-): TracingSection {
+): TracingSection | undefined {
+  if (!raw?.enabled) return undefined;
+  const { exporter_url, sampling_rate_per_million } = raw;
   const wrong = (message: string) =>
     invalidConfig(source.file, [{
       at: placeOf(source, ["tracing_service", "exporter_url"]),
