@@ -4,6 +4,7 @@ export type RelayErrorCode =
   | "AUDIT_UNAVAILABLE"
   | "CERTIFICATE_EXPIRED"
   | "CONFIG_INVALID"
+  | "HEADER_INVALID"
   | "INTERNAL"
   | "LIMIT_EXCEEDED"
   | "PEER_UNTRUSTED"
@@ -13,7 +14,8 @@ export type RelayErrorCode =
   | "SERVER_EXITED"
   | "SERVER_START_FAILED"
   | "TIMEOUT"
-  | "UNREACHABLE";
+  | "UNREACHABLE"
+  | "VALUE_UNAVAILABLE";
 
 /** The one error of `relay/`. Branch on `code`; `hint` says what to do next. */
 export class RelayError extends Error {

@@ -8,16 +8,17 @@ import {
   isTicketName,
   openCluster,
   readTicket,
+  signAppToken,
 } from "../../identity/authority/mod.ts";
 import type { Cluster } from "../../identity/authority/mod.ts";
 import { createAdmin, serveAdmin } from "../../identity/authority/admin/mod.ts";
 import { caPin, parseProxy } from "../../identity/mod.ts";
-import type { App, Clock, Log } from "../../identity/mod.ts";
+import type { Clock, Log } from "../../identity/mod.ts";
 import { openSqliteStore } from "../../identity/storage/mod.ts";
 import { createAgent, spawnReaper } from "../../relay/agent/mod.ts";
 import { startListener } from "../../relay/proxy/mod.ts";
-import type { LabelSelector } from "../config/app_section.ts";
 import type { ClusterConfig } from "../config/teleport_yaml.ts";
+import { serveApps } from "./_served_apps.ts";
 import { openTelemetry } from "./_telemetry.ts";
 
 /** What `app-agent start` needs of the world. */
@@ -52,6 +53,7 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
   const authority = createPublicServer(cluster, authorityIdentity);
   resources.defer(() => authority.close());
   const telemetry = await openTelemetry(config, cluster, resources);
+  const served = await serveApps(cluster, agentId, config, resources);
   const [program = "", ...args] = host.selfCommand;
   const agent = createAgent({
     view: cluster.view,
@@ -61,10 +63,11 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
     log,
     spawnReaper: () => spawnReaper(program, [...args, "__reaper"]),
     observer: telemetry?.observer,
+    appSettings: (name) => served.find(name),
+    signAppToken: (request) => signAppToken(cluster, request),
   });
   resources.defer(() => agent.close());
   telemetry?.watch(agent);
-  resources.defer(await presentApps(cluster, agentId, config));
 
   const listener = await startListener({
     ...config.listen,
@@ -114,41 +117,6 @@ function authorityNames(cluster: Cluster, { publicAddrs, listen }: ClusterConfig
     ...publicAddrs.map((address) => parseProxy(address).host),
     "teleport.cluster.local",
   ];
-}
-
-/** Tells the cluster which apps this agent serves, now and after each change of app resources. */
-async function presentApps(
-  { store, view, log }: Cluster,
-  agentId: string,
-  { apps, appSelectors }: ClusterConfig,
-): Promise<() => void> {
-  let presented = "";
-  const present = async () => {
-    const names = new Set(apps.map(({ name }) => name));
-    const dynamic = view.appResources().filter(({ name, labels }) =>
-      !names.has(name) && appSelectors.some((selector) => selects(selector, labels))
-    );
-    const served: App[] = [...apps, ...dynamic];
-    const text = JSON.stringify(served);
-    if (text === presented) return;
-    presented = text;
-    await store.update((tx) => tx.put("agent", agentId, { apps: served }));
-  };
-  await present();
-  return view.subscribe(() => {
-    present().catch((error: unknown) =>
-      log.error("Cannot present the apps of this agent", { error: String(error) })
-    );
-  });
-}
-
-function selects(selector: LabelSelector, labels: Readonly<Record<string, string>>): boolean {
-  const entries = Object.entries(selector);
-  return entries.length > 0 && entries.every(([key, values]) => {
-    if (key === "*") return values.includes("*");
-    const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
-    return value !== undefined && (values.includes("*") || values.includes(value));
-  });
 }
 
 /** The address to tell machines; where the port listens, when the configuration names none. */

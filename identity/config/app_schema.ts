@@ -118,11 +118,28 @@ export function checkAppFields(app: AppFields, context: z.RefinementCtx): void {
   } else if (transport !== undefined && app.mcp) {
     complain(["mcp"], "`mcp` starts a server, but the uri names one over HTTP");
   }
+  const second = app.rewrite && secondHeader(app.rewrite);
+  if (second !== undefined) {
+    complain(
+      ["rewrite", "headers_from", second, "name"],
+      "there is a second value for this header",
+    );
+  }
   const names = app.commands.map(({ name }) => name);
   names.forEach((name, index) => {
     if (names.indexOf(name) === index) return;
     complain(["commands", index, "name"], `there is a second command for the label "${name}"`);
   });
+}
+
+/** A header that has a value from elsewhere has one: two would leave it to the server which counts. */
+function secondHeader({ headers, headers_from }: z.infer<typeof rewrite>): number | undefined {
+  const names = [...headers, ...headers_from].map(({ name }) => name.toLowerCase());
+  const second = headers_from.findIndex((_, index) => {
+    const at = headers.length + index;
+    return names.indexOf(names[at] ?? "") !== at;
+  });
+  return second < 0 ? undefined : second;
 }
 
 /** The app that checked fields describe. */

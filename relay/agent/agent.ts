@@ -6,7 +6,7 @@
 import { constants } from "node:crypto";
 import type { Duplex } from "node:stream";
 import tls from "node:tls";
-import type { App, AuditSink, Clock, ClusterView, Log } from "../../identity/mod.ts";
+import type { App, AuditSink, Clock, ClusterView, Log, SignAppToken } from "../../identity/mod.ts";
 import { type CertificateInfo, readCertificate } from "../../identity/x509/mod.ts";
 import { RelayError } from "../error.ts";
 import { GATE_LIMITS } from "../gate/limits.ts";
@@ -19,8 +19,9 @@ import { admit, judge, type Refused } from "./admission.ts";
 import { SessionEvents } from "./events.ts";
 import { Reaper, type ReaperProcess } from "./reaper.ts";
 import { Session } from "./session.ts";
-import { startStdioServer } from "./upstream/stdio.ts";
+import { startSessionServer } from "./session_server.ts";
 import { UsedTickets } from "./used_tickets.ts";
+import { Values } from "./values/values.ts";
 
 export interface AgentOptions {
   readonly view: ClusterView;
@@ -34,6 +35,10 @@ export interface AgentOptions {
   readonly limits?: Partial<AgentLimits>;
   /** Counts and traces; a session does nothing for it when there is none. */
   readonly observer?: AgentObserver | undefined;
+  /** An app as this agent's own configuration has it; what the view says of it where absent. */
+  readonly appSettings?: (name: string) => App | undefined;
+  /** Signs what servers are told about their callers. */
+  readonly signAppToken?: SignAppToken;
 }
 
 export interface AgentLimits {
@@ -61,6 +66,7 @@ export class Agent {
   readonly #limits: AgentLimits;
   readonly #tickets: UsedTickets;
   readonly #reaper: Reaper | undefined;
+  readonly #values: Values;
   readonly #connections = new Set<Duplex>();
   readonly #sessions = new Set<Session>();
   /** Tasks of each app, which outlive the sessions that started them. */
@@ -71,6 +77,7 @@ export class Agent {
     this.#options = options;
     this.#limits = { ...DEFAULT_AGENT_LIMITS, ...options.limits };
     this.#tickets = new UsedTickets(this.#limits.usedTickets);
+    this.#values = new Values(options.clock);
     const { spawnReaper, log } = options;
     this.#reaper = spawnReaper && new Reaper(spawnReaper, log);
   }
@@ -141,8 +148,19 @@ export class Agent {
         log,
         tasks: this.#tasksOf(verdict.app),
         observer: this.#options.observer?.session(verdict.app, admission.claims),
-        startUpstream: (app, handlers) =>
-          startStdioServer({ app, log, reaper: this.#reaper }, handlers),
+        startUpstream: (presented, handlers) => {
+          const app = this.#options.appSettings?.(presented.name) ?? presented;
+          return startSessionServer({
+            app,
+            admission,
+            view,
+            signAppToken: this.#options.signAppToken,
+            values: this.#values,
+            reaper: this.#reaper,
+            clock,
+            log,
+          }, handlers);
+        },
       },
       verdict,
       (handlers) => new Channel(stream, handlers),

@@ -8,3 +8,4 @@ export {
   type Origin,
 } from "./agent.ts";
 export { type ReaperProcess, runReaper, spawnReaper } from "./reaper.ts";
+export { ServedApps, type ServedAppsOptions } from "./apps/served_apps.ts";

@@ -206,6 +206,11 @@ const bad: readonly { what: string; app: readonly string[]; says: RegExp }[] = [
     says: /f:7:13: "internal.jtw" does not exist \(did you mean jwt\?\)/,
   },
   {
+    what: "two values for one header",
+    app: [HTTP, "rewrite: {headers: ['X: y'], headers_from: [{name: x, env: Y}]}"],
+    says: /f:5:57: there is a second value for this header/,
+  },
+  {
     what: "a source that is none",
     app: from("name: X"),
     says: /f:7:13: write exactly one of `file`, `env`, `command`/,

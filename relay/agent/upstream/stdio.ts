@@ -3,8 +3,9 @@
  * session, in a process group of its own; nothing of it outlives the session.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import process from "node:process";
 import type { Buffer } from "node:buffer";
 import type { Readable, Writable } from "node:stream";
 import type { App, Log, McpServer } from "../../../identity/mod.ts";
@@ -12,6 +13,8 @@ import { RelayError } from "../../error.ts";
 import { LineSplitter } from "../../wire/line_splitter.ts";
 import { LineWriter } from "../../wire/line_writer.ts";
 import type { Reaper } from "../reaper.ts";
+import { settingsEnvironment } from "../values/settings_environment.ts";
+import type { Values } from "../values/values.ts";
 import { serverEnvironment } from "./environment.ts";
 import { findHostUser, type HostUser, type HostUsers } from "./host_user.ts";
 import { groupOf, type ProcessGroup, signalGroup } from "./process_group.ts";
@@ -28,6 +31,8 @@ export interface StdioOptions {
   readonly grace?: { readonly term: number; readonly kill: number };
   /** Who may be run as; the machine's own users unless given. */
   readonly users?: HostUsers;
+  /** Where the values of `mcp.env` come from. */
+  readonly values?: Values;
 }
 
 const DEFAULT_GRACE = { term: 2_000, kill: 3_000 };
@@ -42,7 +47,8 @@ export async function startStdioServer(
     throw new RelayError("CONFIG_INVALID", `Cannot start app "${app.name}": it has no command`);
   }
   const user = findHostUser(app.mcp.runAsHostUser, options.users);
-  const child = spawnServer(app.mcp, user);
+  const env = { ...serverEnvironment(user), ...await settingsEnvironment(options) };
+  const child = spawnServer(app.mcp, user, env);
   try {
     await started(child);
   } catch (cause) {
@@ -58,16 +64,22 @@ interface PipedChild extends ChildProcess {
   readonly stderr: Readable;
 }
 
-function spawnServer(server: McpServer, user: HostUser | undefined): ChildProcess {
-  const env = serverEnvironment(user);
-  const options = { detached: true, stdio: "pipe", env } as const;
+function spawnServer(
+  server: McpServer,
+  user: HostUser | undefined,
+  env: Record<string, string>,
+): ChildProcess {
+  const { cwd } = server;
+  const options = { detached: true, stdio: "pipe", env, ...(cwd && { cwd }) } as const;
   if (user === undefined) return spawn(server.command, server.args, options);
   const { uid, gid } = user;
   if (!user.hasMoreGroups) return spawn(server.command, server.args, { ...options, uid, gid });
   // Neither runtime can set supplementary groups, which users of e.g. a docker socket live by.
   const identity = [`--reuid=${uid}`, `--regid=${gid}`, "--init-groups", "--"];
   const command = findCommand(server.command, env["PATH"] ?? "");
-  return spawn("setpriv", [...identity, command, ...server.args], options);
+  // By the agent's own path: it runs as the agent, not as the user whose path this may be.
+  const setpriv = findCommand("setpriv", process.env["PATH"] ?? "");
+  return spawn(setpriv, [...identity, command, ...server.args], options);
 }
 
 /** Finds a command as a shell would, since `setpriv` would report a missing one too late. */
@@ -96,6 +108,14 @@ function started(child: ChildProcess): Promise<void> {
 }
 
 function startError(app: App, cause: NodeJS.ErrnoException): RelayError {
+  const cwd = app.mcp?.cwd;
+  if (cwd !== undefined && !statSync(cwd, { throwIfNoEntry: false })?.isDirectory()) {
+    return new RelayError(
+      "SERVER_START_FAILED",
+      `Cannot start MCP server "${app.name}": its directory does not exist`,
+      { hint: "Correct the app's mcp.cwd", cause },
+    );
+  }
   const found = cause.code === "ENOENT" ? "command not found" : cause.code ?? cause.message;
   return new RelayError(
     "SERVER_START_FAILED",

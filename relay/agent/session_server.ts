@@ -1,0 +1,44 @@
+/** The MCP server of one session, with what the app's configuration promises it about the caller. */
+import { effectivePrincipal } from "../../identity/access/mod.ts";
+import {
+  type App,
+  appTransport,
+  type Clock,
+  type ClusterView,
+  type Log,
+  type SignAppToken,
+} from "../../identity/mod.ts";
+import type { Admission } from "./admission.ts";
+import type { Reaper } from "./reaper.ts";
+import { headerSource } from "./upstream/headers.ts";
+import { startStdioServer } from "./upstream/stdio.ts";
+import type { Upstream, UpstreamHandlers } from "./upstream/upstream.ts";
+import type { Values } from "./values/values.ts";
+
+export interface SessionServerOptions {
+  /** The app in full: the view knows what was presented only. */
+  readonly app: App;
+  readonly admission: Admission;
+  readonly view: ClusterView;
+  readonly signAppToken: SignAppToken | undefined;
+  readonly values: Values;
+  readonly reaper: Reaper | undefined;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Starts or connects the server; rejects before anything was sent when a promise cannot be kept. */
+export async function startSessionServer(
+  options: SessionServerOptions,
+  handlers: UpstreamHandlers,
+): Promise<Upstream> {
+  const { app, admission: { claims, certificate }, view } = options;
+  if (appTransport(app.uri) === "stdio") return startStdioServer(options, handlers);
+  const headers = headerSource({
+    ...options,
+    principal: () => effectivePrincipal(view, claims),
+    notAfter: certificate.notAfter,
+  });
+  await headers();
+  return startStdioServer(options, handlers);
+}

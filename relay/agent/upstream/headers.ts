@@ -1,0 +1,137 @@
+/**
+ * The headers that the agent adds for one session: a token that says who calls, rewritten headers,
+ * secrets. What cannot be a header ends the attempt; nothing is cut or escaped to fit.
+ */
+import {
+  type App,
+  type AppToken,
+  type AppTokenRequest,
+  type Clock,
+  JWT_HEADER,
+  type Log,
+  type Principal,
+  type Rewrite,
+  type SignAppToken,
+  validHeaderValue,
+} from "../../../identity/mod.ts";
+import { expandTemplate, parseTemplate, type Template } from "../../../policy/mod.ts";
+import { RelayError } from "../../error.ts";
+import { valueOf } from "../values/value_of.ts";
+import type { Values } from "../values/values.ts";
+import type { HeaderSource, HttpHeader } from "./upstream.ts";
+
+/** What all added headers may have together; common servers take 16 KiB or more. */
+export const MAX_HEADER_BYTES = 16 * 1024;
+
+export interface HeaderOptions {
+  readonly app: App;
+  /** Who the session's holder is now. */
+  readonly principal: () => Principal;
+  /** The end of the session's certificate. */
+  readonly notAfter: Date;
+  /** Without it no token is sent, and a header that should hold one is left out. */
+  readonly signAppToken: SignAppToken | undefined;
+  readonly values: Values;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The headers for the requests of one session; what it rejects with may be told to the peer. */
+export function headerSource(options: HeaderOptions): HeaderSource {
+  const { app, log, principal } = options;
+  const { headers, headersFrom, jwtClaims } = app.rewrite ?? NO_REWRITE;
+  const templates = headers.map(({ name, value }) => ({ name, template: template(app, value) }));
+  const jwt = tokenOf("jwt", jwtClaims, options);
+  const idToken = headers.some(({ value }) => value.includes("id_token"))
+    ? tokenOf("id_token", jwtClaims, options)
+    : undefined;
+  const missing = new Set<string>();
+  return async () => {
+    const now = principal();
+    const [signed, id] = await Promise.all([jwt?.(now), idToken?.(now)]);
+    // The agent's own come last: no trait of a bot may stand in for them.
+    const traits = { ...now.traits, jwt: list(signed), id_token: list(id) };
+    const found: HttpHeader[] = signed === undefined ? [] : [{ name: JWT_HEADER, value: signed }];
+    for (const { name, template } of templates) {
+      const { values, invalid } = expandTemplate(template, traits);
+      if (invalid !== undefined) throw unfit(app, name, "a trait of the bot is no address");
+      if (values.length === 0 && !missing.has(name)) {
+        missing.add(name);
+        log.warn("A header is left out: the bot lacks its trait", { app: app.name, header: name });
+      }
+      found.push(...values.map((value) => ({ name, value })));
+    }
+    for (const { name, prefix, from } of headersFrom) {
+      found.push({ name, value: prefix + await valueOf(`header "${name}"`, from, options) });
+    }
+    check(app, found);
+    return found;
+  };
+}
+
+const NO_REWRITE: Rewrite = { jwtClaims: "roles-and-traits", headers: [], headersFrom: [] };
+
+/** A token that is signed when it is first needed, and again before it ends or ceases to be true. */
+function tokenOf(
+  kind: AppTokenRequest["kind"],
+  claims: AppTokenRequest["claims"],
+  { app, notAfter, signAppToken, clock }: HeaderOptions,
+): ((principal: Principal) => Promise<string>) | undefined {
+  if (signAppToken === undefined) return undefined;
+  let signed: { who: string; token: Promise<AppToken>; until: number } | undefined;
+  return async ({ bot, roles, traits }) => {
+    const principal = { bot, roles, traits };
+    const who = JSON.stringify(principal);
+    const now = clock.now().getTime();
+    if (signed === undefined || signed.who !== who || now >= signed.until) {
+      const next = {
+        who,
+        token: signAppToken({ kind, audience: app.uri, principal, claims, notAfter }),
+        until: Infinity,
+      };
+      signed = next;
+      next.token.then(
+        // A third of its life is left, for servers whose clocks are ahead.
+        ({ expires }) => next.until = now + (expires.getTime() - now) * 2 / 3,
+        () => next.until = 0,
+      );
+    }
+    return (await signed.token).token;
+  };
+}
+
+function template(app: App, value: string): Template {
+  const parsed = parseTemplate(value, ["id_token"]);
+  if (parsed.ok) return parsed.template;
+  throw new RelayError("CONFIG_INVALID", `Cannot use a header of app "${app.name}"`, {
+    hint: parsed.message,
+  });
+}
+
+/** A peer is told the name of a header, and never what should have stood in it. */
+function check(app: App, headers: readonly HttpHeader[]): void {
+  let bytes = 0;
+  for (const { name, value } of headers) {
+    bytes += name.length + value.length + 4;
+    if (validHeaderValue(value)) continue;
+    throw unfit(app, name, "its value has characters that no header may have");
+  }
+  if (bytes <= MAX_HEADER_BYTES) return;
+  throw new RelayError(
+    "LIMIT_EXCEEDED",
+    `The headers for app "${app.name}" have more than ${MAX_HEADER_BYTES} bytes`,
+    { hint: "Set rewrite.jwt_claims to none, or give the bot fewer or shorter traits" },
+  );
+}
+
+function unfit(app: App, name: string, found: string): RelayError {
+  return new RelayError(
+    "HEADER_INVALID",
+    `Cannot send the header "${name}" to app "${app.name}": ${found}`,
+    { hint: "Mend the bot's traits, or the value that app.rewrite names" },
+  );
+}
+
+function list(token: string | undefined): string[] {
+  return token === undefined ? [] : [token];
+}
