@@ -208,7 +208,7 @@ const bad: readonly { what: string; app: readonly string[]; says: RegExp }[] = [
   {
     what: "two values for one header",
     app: [HTTP, "rewrite: {headers: ['X: y'], headers_from: [{name: x, env: Y}]}"],
-    says: /f:5:57: there is a second value for this header/,
+    says: /f:5:58: there is a second value for this header/,
   },
   {
     what: "a source that is none",
