@@ -5,15 +5,18 @@
  */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Registry } from "prom-client";
 import type { ServiceStatus } from "../identity/bot/mod.ts";
 import { IdentityError } from "../identity/mod.ts";
+import { processMetrics } from "./_process_metrics.ts";
+
+export { Registry };
 
 export interface Diagnostics {
   /** How each service of the program fares; the program is ready when all are healthy. */
   readonly services: () => Readonly<Record<string, ServiceStatus>>;
-  /** The metrics in Prometheus' text format. */
-  readonly metrics: () => Promise<string>;
-  readonly metricsType: string;
+  /** The metrics; those of the process itself are added. */
+  readonly registry: Registry;
 }
 
 export interface DiagnosticsServer {
@@ -35,6 +38,7 @@ export async function serveDiagnostics(
   { host, port }: { readonly host: string; readonly port: number },
   diagnostics: Diagnostics,
 ): Promise<DiagnosticsServer> {
+  processMetrics(diagnostics.registry);
   const limits = { requestTimeout: 10_000, maxHeaderSize: 8 * 1024 };
   const server = createServer(limits, async ({ method, url = "" }, response) => {
     const { status, type, body } = method === "GET" || method === "HEAD"
@@ -69,7 +73,8 @@ async function answer(path: string, diagnostics: Diagnostics): Promise<Answer> {
   if (path === "/livez" || path === "/healthz") return json(200, { status: "ok" });
   if (path === "/metrics") {
     try {
-      return { status: 200, type: diagnostics.metricsType, body: await diagnostics.metrics() };
+      const { registry } = diagnostics;
+      return { status: 200, type: registry.contentType, body: await registry.metrics() };
     } catch {
       return json(500, { error: "The metrics could not be collected" });
     }

@@ -8,6 +8,7 @@ export type IdentityErrorCode =
   | "CA_PIN_MISMATCH"
   | "CERTIFICATE_EXPIRED"
   | "CERTIFICATE_INVALID"
+  | "CHECK_FAILED"
   | "CONFIG_INVALID"
   | "CONFLICT"
   | "DATA_DIR_IN_USE"

@@ -20,6 +20,7 @@ export function identityConfigText(
     proxy_server: options.proxyServer ?? env["TELEPORT_PROXY"],
     insecure: options.insecure,
     oneshot: options.oneshot,
+    diag_addr: options.diagAddr,
     credential_ttl: ttl,
     renewal_interval: options.renewalInterval,
     onboarding: defined({
@@ -54,6 +55,7 @@ export function overrides(
       debug: options.debug ?? (isTrue(env["TBOT_DEBUG"]) ? true : undefined),
       caPins: options.caPin,
       insecure: options.insecure,
+      diagAddr: options.diagAddr,
     }),
   };
 }

@@ -18,6 +18,7 @@ export type JoinOptions = {
   joinMethod?: "token";
   caPin?: string[];
   oneshot?: true;
+  diagAddr?: string;
 };
 
 export type IdentityOptions = JoinOptions & {
@@ -63,7 +64,8 @@ export function withJoinOptions(command: Command): Command<[], JoinOptions> {
       new Option("--join-method <method>", "how to join").choices(["token"] as const),
     )
     .option("--ca-pin <sha256:hex>", "pin of the cluster's CA; may be repeated", collectPins)
-    .option("--oneshot", "write the outputs once, then end");
+    .option("--oneshot", "write the outputs once, then end")
+    .option("--diag-addr <host:port>", "where to serve health and metrics");
 }
 
 /** The options of an identity output that is described on the command line. */

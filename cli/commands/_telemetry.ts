@@ -1,9 +1,8 @@
 /** Metrics, health and traces of `app-agent start`: nothing is loaded unless it is configured. */
 import { type Log, VERSION } from "../../identity/mod.ts";
 import type { Agent } from "../../relay/agent/mod.ts";
-import type { AgentObserver } from "../../relay/telemetry/mod.ts";
+import type { AgentObserver, Metrics } from "../../relay/telemetry/mod.ts";
 import type { ClusterConfig } from "../config/teleport_yaml.ts";
-import { serveDiagnostics } from "../diagnostics.ts";
 
 export interface Telemetry {
   readonly observer: AgentObserver | undefined;
@@ -19,17 +18,19 @@ export async function openTelemetry(
   resources: AsyncDisposableStack,
 ): Promise<Telemetry | undefined> {
   if (diagnostics === undefined && tracingOptions === undefined) return undefined;
+  const observers: AgentObserver[] = [];
   const { allObservers, createMetrics, createTracing } = await import(
     "../../relay/telemetry/mod.ts"
   );
-  const observers: AgentObserver[] = [];
-  const metrics = diagnostics && createMetrics();
+  let metrics: Metrics | undefined;
   let ready = false;
-  if (diagnostics && metrics) {
+  if (diagnostics) {
+    const { Registry, serveDiagnostics } = await import("../diagnostics.ts");
+    const registry = new Registry();
+    metrics = createMetrics(registry);
     const server = await serveDiagnostics(diagnostics, {
       services: () => ({ cluster: { status: ready ? "healthy" : "initializing" } }),
-      metrics: metrics.text,
-      metricsType: metrics.contentType,
+      registry,
     });
     resources.defer(() => server.close());
     log.info("Serving health and metrics", server.address);

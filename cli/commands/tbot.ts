@@ -1,8 +1,10 @@
 import type { TbotHost } from "./_tbot_host.ts";
 import { tbotRoot } from "./_tbot_options.ts";
 import type { TbotRoot } from "./_tbot_options.ts";
+import { addCheck } from "./tbot_check.ts";
 import { addConfigure } from "./tbot_configure.ts";
 import { addStart } from "./tbot_start.ts";
+import { addWait } from "./tbot_wait.ts";
 
 export type { TbotHost } from "./_tbot_host.ts";
 
@@ -14,6 +16,8 @@ export function tbot(host: TbotHost): TbotRoot {
   const root = tbotRoot(host);
   addStart(root, host);
   addConfigure(root, host);
+  addCheck(root, host);
+  addWait(root, host);
   root.command("version").description("Print the version")
     .action(() => void host.stdout.write(`Postern v${host.version}\n`));
   return root;

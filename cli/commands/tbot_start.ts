@@ -1,6 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { IdentityError } from "../../identity/mod.ts";
 import type { ParsedConfig } from "../../identity/bot/mod.ts";
+import { readBotFile } from "./_tbot_file.ts";
+import { openTbotDiagnostics } from "./_tbot_diagnostics.ts";
 import type { TbotHost } from "./_tbot_host.ts";
 import { withIdentityOptions, withJoinOptions } from "./_tbot_options.ts";
 import type { GlobalOptions, IdentityOptions, JoinOptions, TbotRoot } from "./_tbot_options.ts";
@@ -35,13 +36,7 @@ async function startFromFile(
   globals: GlobalOptions,
   host: TbotHost,
 ): Promise<void> {
-  const path = globals.config ?? host.env["TBOT_CONFIG_PATH"];
-  if (path === undefined) {
-    throw new IdentityError("CONFIG_INVALID", "Cannot start tbot: no configuration is given", {
-      hint: "Name a file with -c, or use `tbot start identity` with options",
-    });
-  }
-  const text = await readConfig(path);
+  const { path, text } = await readBotFile(globals, host);
   const { parseBotConfig } = await import("../../identity/bot/mod.ts");
   const { overrides } = await import("./_tbot_config.ts");
   await run(
@@ -89,20 +84,10 @@ async function run(
   const stops = (["SIGHUP", "SIGUSR1"] as const).map((name) => host.onSignal(name, onReload));
   try {
     const { clock, connect, signal } = host;
-    await runBot({ config, connect, clock, signal, reload, log });
+    await using diagnostics = await openTbotDiagnostics(config, { clock, log });
+    const { status } = diagnostics;
+    await runBot({ config, connect, clock, signal, reload, log, status });
   } finally {
     for (const stop of stops) stop();
-  }
-}
-
-async function readConfig(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? "unknown error";
-    throw new IdentityError("CONFIG_INVALID", `Cannot read the configuration ${path}: ${code}`, {
-      hint: "Check the path; `tbot configure identity` prints a configuration to start from",
-      cause,
-    });
   }
 }

@@ -1,5 +1,6 @@
 /** The shape of tbot's configuration, version 2. What relates several fields is in `parse_config.ts`. */
 import * as z from "zod";
+import { hostPort } from "../config/fields.ts";
 import { parseDuration } from "../duration.ts";
 import { isPin } from "../pin.ts";
 
@@ -57,7 +58,6 @@ export const destination = z.strictObject({
 const UNSUPPORTED = {
   auth_server: "tbot reaches the authority through the cluster's port: use `proxy_server`",
   join_uri: "join URIs are not supported: use `onboarding`",
-  diag_addr: "the diagnostics service is not supported",
 } as const;
 
 /** A key of the original's that is known here, so that it is refused with a reason. */
@@ -93,7 +93,7 @@ export const rootSchema = z.strictObject({
   oneshot: z.boolean().optional(),
   fips: z.literal(false, { error: "FIPS mode is not supported" }).optional(),
   insecure: z.boolean().optional(),
-  diag_addr: unsupported("diag_addr"),
+  diag_addr: hostPort.optional(),
   onboarding: onboarding.optional(),
   storage: destination.optional(),
   services: z.array(z.unknown()).optional(),

@@ -1,4 +1,5 @@
 /** What tbot is told to do, with every default filled in and every lifetime in milliseconds. */
+import type { HostPort } from "../config/fields.ts";
 import type { DestinationSpec } from "../destination/destination.ts";
 
 export interface BotConfig {
@@ -13,6 +14,8 @@ export interface BotConfig {
   readonly renewalInterval: number;
   readonly oneshot: boolean;
   readonly debug: boolean;
+  /** Where health and metrics are served; nowhere without it. */
+  readonly diagnostics: HostPort | undefined;
   readonly services: readonly IdentityService[];
 }
 

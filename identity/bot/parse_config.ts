@@ -4,6 +4,9 @@ import type { Document } from "yaml";
 import type { Problem } from "../../policy/mod.ts";
 import type { DestinationSpec } from "../destination/destination.ts";
 import { directorySpec } from "../destination/uri.ts";
+import { hostPort } from "../config/fields.ts";
+import type { HostPort } from "../config/fields.ts";
+import { IdentityError } from "../error.ts";
 import { placeOf, schemaProblems } from "../config/problems.ts";
 import type { Path, Source } from "../config/problems.ts";
 import { checkYaml, invalidConfig, parseYaml } from "../config/yaml.ts";
@@ -31,6 +34,8 @@ export interface ConfigOverrides {
   readonly insecure?: boolean;
   readonly oneshot?: boolean;
   readonly debug?: boolean;
+  /** `host:port`. */
+  readonly diagAddr?: string;
 }
 
 /**
@@ -102,10 +107,20 @@ function assemble(raw: RawConfig, source: Source, overrides: ConfigOverrides): P
       storage,
       ...defaults,
       debug: overrides.debug ?? raw.debug ?? false,
+      diagnostics: overrides.diagAddr === undefined
+        ? raw.diag_addr
+        : givenAddress(overrides.diagAddr),
       services: services.map(({ service }) => service),
     },
     warnings: lifetimeProblems(defaults).map((found) => `${source.file}: ${found}`),
   };
+}
+
+function givenAddress(text: string): HostPort {
+  const parsed = hostPort.safeParse(text);
+  if (parsed.success) return parsed.data;
+  const found = parsed.error.issues[0]?.message ?? text;
+  throw new IdentityError("CONFIG_INVALID", `Cannot serve diagnostics: ${found}`);
 }
 
 interface Defaults {

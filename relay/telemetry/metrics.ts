@@ -3,8 +3,7 @@
  * original's, so that dashboards go on working. Labels come from configuration or from closed
  * sets, never from a peer: nobody can make a series by naming something.
  */
-import process from "node:process";
-import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import {
   CLIENT_NOTIFICATIONS,
   CLIENT_REQUESTS,
@@ -27,9 +26,6 @@ export interface Metrics {
   readonly observer: AgentObserver;
   /** Tells where the gauges of the agent are, once it is there. */
   watch(agent: AgentGauges): void;
-  /** The exposition. */
-  text(): Promise<string>;
-  readonly contentType: string;
 }
 
 /** Seconds; from a cached answer to a tool that thinks. */
@@ -51,9 +47,8 @@ const BUCKETS = [
   60,
 ];
 
-/** Starts counting. */
-export function createMetrics(): Metrics {
-  const registry = new Registry();
+/** Starts counting into a registry, which may have other metrics as well. */
+export function createMetrics(registry: Registry): Metrics {
   const registers = [registry];
   const setupErrors = new Counter({
     name: "teleport_mcp_setup_errors_total",
@@ -105,8 +100,6 @@ export function createMetrics(): Metrics {
     buckets: BUCKETS,
     registers,
   });
-  processMetrics(registry);
-
   return {
     observer: {
       session(app) {
@@ -171,8 +164,6 @@ export function createMetrics(): Metrics {
         },
       });
     },
-    text: () => registry.metrics(),
-    contentType: registry.contentType,
   };
 }
 
@@ -184,32 +175,4 @@ function knownMethod({ kind, from, method }: Pick<GateRecord, "kind" | "from" | 
     ? (from === "client" ? CLIENT_REQUESTS : SERVER_REQUESTS).has(method)
     : (from === "client" ? CLIENT_NOTIFICATIONS : SERVER_NOTIFICATIONS).has(method);
   return known ? method : "unknown";
-}
-
-/** The usual four; the library's own collection has values that not every runtime can tell. */
-function processMetrics(registry: Registry): void {
-  const registers = [registry];
-  new Gauge({
-    name: "process_resident_memory_bytes",
-    help: "Resident memory of the process",
-    registers,
-    collect() {
-      this.set(process.memoryUsage.rss());
-    },
-  });
-  new Gauge({
-    name: "process_start_time_seconds",
-    help: "When the process was started, in seconds since 1970",
-    registers,
-  }).set(Date.now() / 1000 - process.uptime());
-  new Counter({
-    name: "process_cpu_seconds_total",
-    help: "Time of all processors that the process has used",
-    registers,
-    collect() {
-      const { user, system } = process.cpuUsage();
-      this.reset();
-      this.inc((user + system) / 1e6);
-    },
-  });
 }

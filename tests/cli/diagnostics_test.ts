@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { type Diagnostics, serveDiagnostics } from "../../cli/diagnostics.ts";
+import { Gauge } from "prom-client";
+import { type Diagnostics, Registry, serveDiagnostics } from "../../cli/diagnostics.ts";
 import { IdentityError } from "../../identity/mod.ts";
 import { test, type TestContext } from "../support/harness.ts";
 
 async function serve(context: TestContext, diagnostics: Partial<Diagnostics>) {
   const server = await serveDiagnostics({ host: "127.0.0.1", port: 0 }, {
     services: () => ({}),
-    metrics: () => Promise.resolve("up 1\n"),
-    metricsType: "text/plain; version=0.0.4",
+    registry: new Registry(),
     ...diagnostics,
   });
   context.cleanup(() => server.close());
@@ -39,7 +39,9 @@ test("diagnostics are ready when every service is healthy, and say which is not"
 
 test("diagnostics serve metrics, and nothing that they were not asked to", async (context) => {
   const { ask } = await serve(context, {});
-  assert.deepEqual(await ask("/metrics"), { status: 200, text: "up 1\n" });
+  const { status, text } = await ask("/metrics");
+  assert.equal(status, 200);
+  assert.match(text, /^process_resident_memory_bytes [1-9]\d*$/m);
   for (const path of ["/readyz/other", "/readyz/__proto__", "/debug/pprof", "/"]) {
     assert.equal((await ask(path)).status, 404, path);
   }
@@ -47,7 +49,12 @@ test("diagnostics serve metrics, and nothing that they were not asked to", async
 });
 
 test("metrics that cannot be collected are an error of the server, without its text", async (context) => {
-  const { ask } = await serve(context, { metrics: () => Promise.reject(new Error("inner")) });
+  const registry = new Registry();
+  const collect = () => {
+    throw new Error("inner");
+  };
+  new Gauge({ name: "broken", help: "broken", registers: [registry], collect });
+  const { ask } = await serve(context, { registry });
   const { status, text } = await ask("/metrics");
   assert.equal(status, 500);
   assert.ok(!text.includes("inner"));
@@ -58,8 +65,7 @@ test("an address that is taken is named", async (context) => {
   await assert.rejects(
     serveDiagnostics(server.address, {
       services: () => ({}),
-      metrics: () => Promise.resolve(""),
-      metricsType: "text/plain",
+      registry: new Registry(),
     }),
     (error) =>
       error instanceof IdentityError && error.code === "CONFIG_INVALID" &&

@@ -13,9 +13,10 @@ import { join } from "node:path";
 import { tbot } from "../../cli/commands/tbot.ts";
 import type { TbotHost } from "../../cli/commands/tbot.ts";
 import { parseBotConfig } from "../../identity/bot/mod.ts";
-import { caPin, parseIdentityFile } from "../../identity/mod.ts";
+import { caPin, IdentityError, parseIdentityFile } from "../../identity/mod.ts";
 import { readCertificate } from "../../identity/x509/mod.ts";
-import { FakeAuthority } from "../support/fake_authority.ts";
+import { freePort } from "../support/cluster_process.ts";
+import { FakeAuthority, refusal } from "../support/fake_authority.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { test } from "../support/harness.ts";
 import type { TestContext } from "../support/harness.ts";
@@ -168,6 +169,81 @@ test("`tbot version` prints the version", async (context) => {
   const bot = await setUp(context);
   await bot.run(["version"]);
   assert.equal(bot.output(), "Postern v1.2.3\n");
+});
+
+test("`tbot check` tells every problem of a file with its place, and starts nothing", async (context) => {
+  const bot = await setUp(context);
+  const file = join(bot.root, "tbot.yaml");
+  const good = `version: v2
+proxy_server: demo.test:443
+credential_ttl: 10m
+services:
+- type: identity
+  destination: {type: directory, path: ${bot.root}/machine-id}
+`;
+  writeFileSync(file, good);
+  await bot.run(["check", "-c", file]);
+  assert.equal(bot.output(), `${file}: ok, 1 service\n`);
+  assert.match(bot.warned(), /^warning: .*certificates would run out\n$/);
+
+  writeFileSync(
+    file,
+    good.replace("version: v2", "version: v9").replace("destination", "destinatoin"),
+  );
+  await assert.rejects(bot.run(["check", "-c", file]), (error) => {
+    assert.ok(error instanceof IdentityError);
+    assert.equal(error.code, "CHECK_FAILED");
+    assert.match(error.message, /tbot\.yaml:1:10: unrecognized config version "v9"/);
+    return true;
+  });
+  assert.deepEqual(bot.authority.calls, []);
+  assert.ok(!existsSync(join(bot.root, "machine-id")));
+});
+
+test("`tbot start` serves its health, and `tbot wait` ends once it is ready", async (context) => {
+  const bot = await setUp(context);
+  const address = `127.0.0.1:${await freePort()}`;
+  // Nothing listens yet, and the authority refuses for now: the wait has to outlast both.
+  const waiting = bot.run(["wait", "--diag-addr", address, "--service=identity-1"]);
+  let refusals = 0;
+  bot.authority.intercept = () => {
+    if (++refusals < 3) throw refusal("API_UNREACHABLE", "the connection was lost");
+  };
+  const stop = new AbortController();
+  const running = bot.run([
+    "start",
+    "identity",
+    `--destination=${bot.root}/machine-id`,
+    "--proxy-server=demo.test:443",
+    "--token=secret-token",
+    `--ca-pin=${bot.pin}`,
+    `--storage=${bot.root}/bot`,
+    `--diag-addr=${address}`,
+  ], stop.signal);
+  for (let i = 1; i < 3; i++) {
+    await bot.clock.asleep(1);
+    const { status, services } = await (await fetch(`http://${address}/readyz`)).json();
+    assert.equal(status, "unhealthy");
+    assert.equal(services.identity.status, "unhealthy");
+    assert.match(services.identity.reason, /the connection was lost/);
+    assert.deepEqual(services["identity-1"], { status: "initializing" });
+    await bot.clock.step(1);
+  }
+  await waiting;
+  await bot.clock.asleep(2);
+  const metrics = await (await fetch(`http://${address}/metrics`)).text();
+  for (
+    const line of [
+      'tbot_task_iterations_total{service="internal/identity",name="identity"} 1',
+      'tbot_task_iterations_successful_sum{service="internal/identity",name="identity"} 3',
+      'tbot_task_iterations_total{service="identity",name="identity-1"} 1',
+    ]
+  ) assert.ok(metrics.split("\n").includes(line), `${line} is missing in\n${metrics}`);
+  await assert.rejects(bot.run(["wait", "--diag-addr", address, "--service=other"]), {
+    code: "CONFIG_INVALID",
+  });
+  stop.abort();
+  await running;
 });
 
 const wrong: Record<string, [string[], { code: string; message?: RegExp }]> = {

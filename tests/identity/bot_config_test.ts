@@ -32,6 +32,7 @@ test("the guide's configuration is read with its defaults", () => {
       renewalInterval: 1_200_000,
       oneshot: false,
       debug: false,
+      diagnostics: undefined,
       services: [{
         name: "identity-1",
         destination: directory("/opt/machine-id"),

@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { allObservers, createMetrics, createTracing } from "../../relay/telemetry/mod.ts";
 import { type Log, silentLog } from "../../identity/mod.ts";
-import { serveDiagnostics } from "../../cli/diagnostics.ts";
+import { Registry, serveDiagnostics } from "../../cli/diagnostics.ts";
 import { test, type TestContext } from "../support/harness.ts";
 import { connectRaw } from "../support/raw_bridge.ts";
 import { fixtureApp, startCluster } from "../support/relay_cluster.ts";
@@ -33,13 +33,13 @@ const call = (id: number, name: string, meta?: unknown) => ({
 });
 
 test("metrics count sessions, messages and refusals under names that no peer chooses", async (context) => {
-  const metrics = createMetrics();
+  const registry = new Registry();
+  const metrics = createMetrics(registry);
   const { cluster, bridge } = await session(context, metrics.observer);
   metrics.watch(cluster.agent);
   const server = await serveDiagnostics({ host: "127.0.0.1", port: 0 }, {
     services: () => ({}),
-    metrics: metrics.text,
-    metricsType: metrics.contentType,
+    registry,
   });
   context.cleanup(() => server.close());
   const scrape = async () => {
@@ -75,13 +75,17 @@ test("metrics count sessions, messages and refusals under names that no peer cho
 });
 
 test("metrics count clients that are refused before there is a session", async (context) => {
-  const metrics = createMetrics();
+  const registry = new Registry();
+  const metrics = createMetrics(registry);
   const cluster = await startCluster({ observer: metrics.observer });
   context.cleanup(() => cluster.close());
   const bridge = await connectRaw(cluster, await cluster.issue());
   bridge.hello();
   assert.equal(await bridge.outcome(), "APP_UNKNOWN");
-  assert.match(await metrics.text(), /teleport_mcp_setup_errors_total\{transport="unknown"\} 1/);
+  assert.match(
+    await registry.metrics(),
+    /teleport_mcp_setup_errors_total\{transport="unknown"\} 1/,
+  );
 });
 
 function trace(exporter: string, log: Log = silentLog) {
@@ -174,7 +178,7 @@ test("a request is one span between the client's and the server's, and a refusal
 test("a client's trace that is not sampled stays so, and a malformed one starts anew", async (context) => {
   const { url, spans } = await collector(context);
   const tracing = trace(url);
-  const observer = allObservers([createMetrics().observer, tracing.observer]);
+  const observer = allObservers([createMetrics(new Registry()).observer, tracing.observer]);
   const { bridge, cluster } = await session(context, observer);
   bridge.send(call(1, "params", { traceparent: PARENT.replace(/01$/, "00") }));
   bridge.send(call(2, "params", { traceparent: "00-nonsense" }));
