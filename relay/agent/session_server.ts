@@ -5,6 +5,7 @@ import {
   appTransport,
   type Clock,
   type ClusterView,
+  DEMO_APP,
   type Log,
   type SignAppToken,
 } from "../../identity/mod.ts";
@@ -33,10 +34,16 @@ export async function startSessionServer(
   handlers: UpstreamHandlers,
 ): Promise<Upstream> {
   const { app, admission: { claims, certificate }, view } = options;
+  const principal = () => effectivePrincipal(view, claims);
+  if (app.uri === DEMO_APP.uri && app.mcp === undefined) {
+    // Loaded for those who want it: it brings the MCP SDK along.
+    const { startDemoServer } = await import("./demo/demo_upstream.ts");
+    return startDemoServer({ app, cluster: view.cluster, principal }, handlers);
+  }
   if (appTransport(app.uri) === "stdio") return startStdioServer(options, handlers);
   const headers = headerSource({
     ...options,
-    principal: () => effectivePrincipal(view, claims),
+    principal,
     notAfter: certificate.notAfter,
   });
   await headers();
