@@ -42,6 +42,11 @@ export const requirements = {
   "fault.reaper": "when the reaper is killed, sessions go on, and the next has a reaper again",
   "identity.go_client": "the original's Go client library reads an identity file and can use it",
   "identity.openssl": "openssl and ssh-keygen read the parts of an identity that they understand",
+  "apps.demo": "the demo server tells a bot who it is, as far as its roles go",
+  "apps.secrets":
+    "values from files and commands reach servers, and nothing that the cluster keeps",
+  "apps.labels": "an app has the labels that commands tell, and `tsh mcp ls` says what kind it is",
+  "apps.resource": "an app resource is created, served, shown and removed while the cluster runs",
   "watch.metrics": "health and metrics are served for Prometheus where the configuration says",
   "watch.traces": "each call is a span at an OpenTelemetry collector, without its arguments",
   "fault.orphans": "when the agent is killed, the MCP servers that it started end",
