@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import {
   currentUser,
+  denoPath,
   eventually,
   type Finished,
   HUNG_MS,
@@ -81,7 +82,7 @@ interface Entry {
 function start({ permissions, entry, args }: Entry, cwd: string) {
   // Through `env`: Deno gives all its own permissions to a Deno that it starts itself.
   return spawn("env", [
-    "deno",
+    denoPath(),
     "run",
     "--no-prompt",
     "--no-check",

@@ -3,7 +3,7 @@
  * their id. Every wait is bounded, and says what it waited for.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { userInfo } from "node:os";
 import { delimiter, join } from "node:path";
@@ -41,6 +41,19 @@ export function nodePath(): string {
     if (folder !== "" && existsSync(path)) return path;
   }
   throw new Error("there is no Node.js on the PATH");
+}
+
+/**
+ * Deno itself. By its name one may get npm's wrapper, which does not pass signals on and leaves its
+ * child behind.
+ */
+export function denoPath(): string {
+  const platforms = join(root, "node_modules/@deno");
+  for (const platform of existsSync(platforms) ? readdirSync(platforms) : []) {
+    const path = join(platforms, platform, `deno${ending}`);
+    if (existsSync(path)) return path;
+  }
+  throw new Error(`there is no Deno in ${platforms}: run \`npm ci --ignore-scripts\` first`);
 }
 
 export interface Finished {
