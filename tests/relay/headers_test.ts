@@ -33,10 +33,11 @@ function setUp({ rewrite, traits = {}, run }: Setting = {}) {
     ...(rewrite &&
       { rewrite: { jwtClaims: "roles-and-traits", headers: [], headersFrom: [], ...rewrite } }),
   };
-  const state = { principal: { bot: "robot", instance: "i", roles: ["dev"], traits } };
+  const state = { principal: { bot: "robot", instance: "i", roles: ["dev"], traits }, signs: true };
   const signed: AppTokenRequest[] = [];
   const signAppToken: SignAppToken = (request) => {
     signed.push(request);
+    if (!state.signs) return Promise.reject(new Error("the authority is away"));
     const expires = new Date(clock.now().getTime() + 600_000);
     return Promise.resolve({ token: `${request.kind}-${signed.length}`, expires });
   };
@@ -77,9 +78,24 @@ test("a token is signed once for many requests, and anew before it ends", async 
   await Promise.all([headers(), headers(), headers()]);
   clock.advance(399_000);
   assert.deepEqual(await headers(), ["teleport-jwt-assertion: jwt-1"]);
+  assert.equal(signed.length, 1);
   clock.advance(1_000);
+  // This request does not wait for the next token; the one after it has it.
+  assert.deepEqual(await headers(), ["teleport-jwt-assertion: jwt-1"]);
   assert.deepEqual(await headers(), ["teleport-jwt-assertion: jwt-2"]);
   assert.equal(signed.length, 2);
+});
+
+test("a good token is used while no new one can be signed, and no longer than it lasts", async () => {
+  const { clock, headers, state } = setUp();
+  await headers();
+  state.signs = false;
+  clock.advance(599_000);
+  assert.deepEqual(await headers(), ["teleport-jwt-assertion: jwt-1"]);
+  clock.advance(1_000);
+  await assert.rejects(headers(), refused("VALUE_UNAVAILABLE", /cannot be signed/, /away/));
+  state.signs = true;
+  assert.deepEqual(await headers(), ["teleport-jwt-assertion: jwt-4"]);
 });
 
 test("a role that was taken away is in no token any more", async () => {

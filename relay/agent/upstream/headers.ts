@@ -4,7 +4,6 @@
  */
 import {
   type App,
-  type AppToken,
   type AppTokenRequest,
   type Clock,
   JWT_HEADER,
@@ -16,6 +15,7 @@ import {
 } from "../../../identity/mod.ts";
 import { expandTemplate, parseTemplate, type Template } from "../../../policy/mod.ts";
 import { RelayError } from "../../error.ts";
+import { CallerToken } from "./_caller_token.ts";
 import { valueOf } from "../values/value_of.ts";
 import type { Values } from "../values/values.ts";
 import type { HeaderSource, HttpHeader } from "./upstream.ts";
@@ -39,16 +39,16 @@ export interface HeaderOptions {
 /** The headers for the requests of one session; what it rejects with may be told to the peer. */
 export function headerSource(options: HeaderOptions): HeaderSource {
   const { app, log, principal } = options;
-  const { headers, headersFrom, jwtClaims } = app.rewrite ?? NO_REWRITE;
+  const { headers, headersFrom } = app.rewrite ?? NO_REWRITE;
   const templates = headers.map(({ name, value }) => ({ name, template: template(app, value) }));
-  const jwt = tokenOf("jwt", jwtClaims, options);
+  const jwt = tokenOf("jwt", options);
   const idToken = headers.some(({ value }) => value.includes("id_token"))
-    ? tokenOf("id_token", jwtClaims, options)
+    ? tokenOf("id_token", options)
     : undefined;
   const missing = new Set<string>();
   return async () => {
     const now = principal();
-    const [signed, id] = await Promise.all([jwt?.(now), idToken?.(now)]);
+    const [signed, id] = await Promise.all([jwt?.of(now), idToken?.of(now)]);
     // The agent's own come last: no trait of a bot may stand in for them.
     const traits = { ...now.traits, jwt: list(signed), id_token: list(id) };
     const found: HttpHeader[] = signed === undefined ? [] : [{ name: JWT_HEADER, value: signed }];
@@ -71,33 +71,12 @@ export function headerSource(options: HeaderOptions): HeaderSource {
 
 const NO_REWRITE: Rewrite = { jwtClaims: "roles-and-traits", headers: [], headersFrom: [] };
 
-/** A token that is signed when it is first needed, and again before it ends or ceases to be true. */
 function tokenOf(
   kind: AppTokenRequest["kind"],
-  claims: AppTokenRequest["claims"],
-  { app, notAfter, signAppToken, clock }: HeaderOptions,
-): ((principal: Principal) => Promise<string>) | undefined {
-  if (signAppToken === undefined) return undefined;
-  let signed: { who: string; token: Promise<AppToken>; until: number } | undefined;
-  return async ({ bot, roles, traits }) => {
-    const principal = { bot, roles, traits };
-    const who = JSON.stringify(principal);
-    const now = clock.now().getTime();
-    if (signed === undefined || signed.who !== who || now >= signed.until) {
-      const next = {
-        who,
-        token: signAppToken({ kind, audience: app.uri, principal, claims, notAfter }),
-        until: Infinity,
-      };
-      signed = next;
-      next.token.then(
-        // A third of its life is left, for servers whose clocks are ahead.
-        ({ expires }) => next.until = now + (expires.getTime() - now) * 2 / 3,
-        () => next.until = 0,
-      );
-    }
-    return (await signed.token).token;
-  };
+  { signAppToken: sign, app, ...options }: HeaderOptions,
+): CallerToken | undefined {
+  const { jwtClaims: claims } = app.rewrite ?? NO_REWRITE;
+  return sign && new CallerToken({ ...options, kind, claims, app, sign });
 }
 
 function template(app: App, value: string): Template {
