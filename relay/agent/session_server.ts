@@ -12,7 +12,7 @@ import {
 import type { Admission } from "./admission.ts";
 import type { Reaper } from "./reaper.ts";
 import { headerSource } from "./upstream/headers.ts";
-import { startStdioServer } from "./upstream/stdio.ts";
+import { startUpstream } from "./upstream/start.ts";
 import type { Upstream, UpstreamHandlers } from "./upstream/upstream.ts";
 import type { Values } from "./values/values.ts";
 
@@ -40,12 +40,12 @@ export async function startSessionServer(
     const { startDemoServer } = await import("./demo/demo_upstream.ts");
     return startDemoServer({ app, cluster: view.cluster, principal }, handlers);
   }
-  if (appTransport(app.uri) === "stdio") return startStdioServer(options, handlers);
+  if (appTransport(app.uri) === "stdio") return startUpstream(options, handlers);
   const headers = headerSource({
     ...options,
     principal,
     notAfter: certificate.notAfter,
   });
   await headers();
-  return startStdioServer(options, handlers);
+  return startUpstream({ ...options, headers }, handlers);
 }

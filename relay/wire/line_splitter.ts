@@ -3,7 +3,8 @@
  * else, dropping one trailing CR. Other readers also split at CR, U+2028 or U+2029, which lets one
  * message hide a second; this one does not.
  */
-import { Buffer } from "node:buffer";
+import type { Buffer } from "node:buffer";
+import { ExcerptWriter } from "./excerpt_writer.ts";
 import { Gather } from "./gather.ts";
 import { MAX_LINE_BYTES } from "./frame.ts";
 
@@ -12,9 +13,6 @@ const { indexOf } = Uint8Array.prototype;
 
 const LF = 0x0a;
 const CR = 0x0d;
-
-/** How much of each end of an oversized line is kept, so that its id may still be found. */
-const EXCERPT_BYTES = 4096;
 
 export interface LineHandlers {
   /** A complete line without its ending; it may be empty. */
@@ -27,7 +25,7 @@ export class LineSplitter {
   readonly #handlers: LineHandlers;
   readonly #limit: number;
   readonly #pieces = new Gather();
-  #skipping: { head: Buffer; tail: Buffer; bytes: number } | undefined;
+  #skipping: ExcerptWriter | undefined;
 
   constructor(handlers: LineHandlers, options: { limit?: number } = {}) {
     this.#handlers = handlers;
@@ -65,9 +63,9 @@ export class LineSplitter {
     if (!this.#skipping && this.#pieces.length + piece.length > this.#limit) this.#startSkipping();
     if (this.#skipping) {
       this.#skip(piece);
-      const excerpt = this.#skipping!;
+      const { head, tail, bytes } = this.#skipping!;
       this.#skipping = undefined;
-      this.#handlers.onOversized(excerpt);
+      this.#handlers.onOversized({ head, tail, bytes });
       return;
     }
     let line = piece;
@@ -80,22 +78,10 @@ export class LineSplitter {
   }
 
   #startSkipping(): void {
-    const kept = this.#pieces.take();
-    this.#skipping = {
-      head: Buffer.from(kept.subarray(0, EXCERPT_BYTES)),
-      tail: Buffer.from(kept.subarray(-EXCERPT_BYTES)),
-      bytes: kept.length,
-    };
+    this.#skipping = new ExcerptWriter(this.#pieces.take());
   }
 
   #skip(piece: Buffer): void {
-    const state = this.#skipping!;
-    const room = EXCERPT_BYTES - state.head.length;
-    if (room > 0) state.head = Buffer.concat([state.head, piece.subarray(0, room)]);
-    // Copies, so that an excerpt does not keep a whole chunk alive.
-    state.tail = Buffer.from(
-      Buffer.concat([state.tail, piece.subarray(-EXCERPT_BYTES)]).subarray(-EXCERPT_BYTES),
-    );
-    state.bytes += piece.length;
+    this.#skipping!.push(piece);
   }
 }

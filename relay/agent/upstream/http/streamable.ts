@@ -1,0 +1,272 @@
+/**
+ * An MCP server over streamable HTTP, of either era: each message says itself which rules it
+ * travels by. A request of 2026-07-28 and later is one POST that stands alone, and is cancelled
+ * by closing it. Before, there is a session: it belongs to this upstream and to nobody else, its
+ * streams are read on after an interruption, and nothing is ever posted twice.
+ */
+import type { Buffer } from "node:buffer";
+import { after } from "../../../after.ts";
+import { RelayError } from "../../../error.ts";
+import { scanMessage } from "../../../wire/scanner.ts";
+import type { Call } from "./calls.ts";
+import type { HttpResponse } from "./connection.ts";
+import { HttpServer } from "./http_server.ts";
+import { isSessionId, isVersion, legacyHeaders, modernHeaders, SESSION_ID } from "./mcp_headers.ts";
+import { idText, type Outgoing } from "./outgoing.ts";
+import { readWhole, tooLarge } from "./read_body.ts";
+import { discard } from "./responses.ts";
+import { follow, type Following, type FollowOutcome } from "./resume.ts";
+import { ToolParams } from "./tool_params.ts";
+
+export class StreamableServer extends HttpServer {
+  readonly #tools = new ToolParams();
+  /** Requests whose POST is open, answered or not. */
+  readonly #posts = new Set<Call>();
+  /** Notifications and answers that the server has not taken yet. */
+  readonly #told = new Set<Promise<boolean>>();
+  #sessionId: string | undefined;
+  #protocolVersion: string | undefined;
+  /** Whether answers may come on the stream of the session. */
+  #listening = false;
+  #closing: Promise<void> | undefined;
+
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    const { clock, limits, url } = this.options;
+    this.silence();
+    const done = new AbortController();
+    const late = new AbortController();
+    after(clock, limits.closeMs, done.signal, () => late.abort());
+    const gaveUp = new Promise((resolve) => late.signal.addEventListener("abort", resolve));
+    await Promise.race([Promise.allSettled(this.#told), gaveUp]);
+    this.stop();
+    if (this.#sessionId !== undefined && !this.gone) {
+      const headers = this.#legacyHeaders();
+      try {
+        const request = { method: "DELETE", url, headers, signal: late.signal } as const;
+        // A server may refuse to end sessions (405); it has heard of it anyhow.
+        (await this.http.request(request)).body.destroy();
+      } catch (error) {
+        this.debug("Could not end the session of an MCP server", error);
+      }
+    }
+    done.abort();
+    this.http.close();
+  }
+
+  protected override stop(): void {
+    super.stop();
+    for (const { abort } of this.#posts) abort.abort();
+  }
+
+  protected async ask(call: Call): Promise<void> {
+    if (call.isSettled) return;
+    call.started = true;
+    this.#posts.add(call);
+    const over = new AbortController();
+    const answered = this.#answer(call).catch((error) => this.lost(call, error)).finally(() => {
+      call.sent.resolve();
+      this.#posts.delete(call);
+      over.abort();
+    });
+    const settled = call.settled.promise.then(() => {
+      // The stream of an answered request should end; if it does not, it may stay for a while.
+      const { clock, limits } = this.options;
+      after(clock, limits.takenMs, over.signal, () => call.abort.abort());
+    });
+    await Promise.race([answered, settled]);
+  }
+
+  async #answer(call: Call): Promise<void> {
+    const { message, abort: { signal } } = call;
+    const headers = this.#headersOf(message);
+    const response = await this.post(message, {
+      url: this.options.url,
+      headers,
+      headersMs: this.options.limits.headersMs,
+      signal,
+      onSent: () => call.sent.resolve(),
+    });
+    if (this.#isGone(response, headers)) return response.body.destroy() && undefined;
+    const kind = this.kindOf(response);
+    if (kind === "refusal") return await this.refused(call, response);
+    if (message.method === "initialize" && !call.modern) this.#adopt(response);
+    if (kind === "events") return await this.#readAnswer(call, response);
+    if (kind === "nothing") {
+      discard(response, this.discarding);
+      return this.#awaitElsewhere(call);
+    }
+    this.calls.deliver(await readWhole(response.body, this.reading));
+    if (!call.isSettled) this.calls.fail(call, "its answer was to something else");
+  }
+
+  /** The stream of an answer; one of a session is read on if it breaks off or is closed. */
+  async #readAnswer(call: Call, first: HttpResponse): Promise<void> {
+    const outcome = await this.#follow(first, {
+      onMessage: (line) => this.calls.deliver(line),
+      onOversized: (excerpt) => {
+        if (!this.calls.oversized(excerpt)) this.calls.fail(call, tooLarge(this.reading));
+      },
+      onInterrupted: (error) => this.debug("An answer of an MCP server broke off", error),
+      isOver: () => call.isSettled,
+      // Without a session there is nothing to go back to.
+      resumable: !call.modern,
+      signal: call.abort.signal,
+    });
+    if (call.isSettled || (outcome === "gone" && this.#lostSession())) return;
+    if (outcome === "ended") return this.#awaitElsewhere(call);
+    const limit = outcome instanceof RelayError && outcome.code === "LIMIT_EXCEEDED";
+    throw limit ? outcome : new RelayError("UNREACHABLE", BROKEN_OFF);
+  }
+
+  /** The POST has brought no answer; a server of the older era may give it on its other stream. */
+  #awaitElsewhere(call: Call): void {
+    if (call.isSettled) return;
+    if (call.modern || !this.#listening) this.calls.fail(call, NO_ANSWER);
+    else call.waiting = true;
+  }
+
+  protected async notify(message: Outgoing): Promise<void> {
+    const taken = await this.#tell(message);
+    if (taken && message.method === "notifications/initialized") void this.#listen();
+  }
+
+  protected async reply(message: Outgoing): Promise<void> {
+    await this.#tell(message);
+  }
+
+  protected async cancel(message: Outgoing): Promise<void> {
+    const call = this.calls.find(idText(message.params?.member("requestId")));
+    if (call === undefined) {
+      // It is answered already, or something that only a server with a session knows.
+      if (this.#sessionId !== undefined) await this.#tell(message);
+      return;
+    }
+    if (!call.started || call.modern) {
+      this.calls.answerCancelled(call);
+      call.abort.abort();
+      return;
+    }
+    await call.sent.promise;
+    await this.#tell(message);
+    if (call.message.method === "initialize") return;
+    // Closing the stream alone would cancel nothing; now it gives the connection back.
+    this.calls.settle(call);
+    call.abort.abort();
+  }
+
+  /** Sends what has no answer of its own; true if the server has taken it. */
+  #tell(message: Outgoing): Promise<boolean> {
+    const told = this.#tellNow(message).finally(() => this.#told.delete(told));
+    this.#told.add(told);
+    return told;
+  }
+
+  async #tellNow(message: Outgoing): Promise<boolean> {
+    const headers = this.#headersOf(message);
+    const { url, limits: { takenMs } } = this.options;
+    try {
+      const signal = this.over.signal;
+      const response = await this.post(message, { url, headers, headersMs: takenMs, signal });
+      discard(response, this.discarding);
+      if (this.#isGone(response, headers)) return false;
+      const taken = response.status >= 200 && response.status < 300;
+      if (!taken) this.warn("An MCP server refused a message", `HTTP ${response.status}`);
+      return taken;
+    } catch (error) {
+      if (!this.over.signal.aborted) this.warn("An MCP server did not take a message", error);
+      return false;
+    }
+  }
+
+  protected learn({ modern, message: { method } }: Call, line: Buffer): void {
+    if (method !== (modern ? "tools/list" : "initialize")) return;
+    const scan = scanMessage(line);
+    if (!scan.ok || scan.message.kind !== "result") return;
+    const { inner, result } = scan.message;
+    if (modern) return this.#tools.learn(inner.get("tools"));
+    const version = result.member("protocolVersion")?.string();
+    this.#protocolVersion = isVersion(version) ? version : undefined;
+  }
+
+  #adopt({ headers, body }: HttpResponse): void {
+    const given = headers[SESSION_ID];
+    const id = Array.isArray(given) ? given.join(",") : given;
+    if (id !== undefined && !isSessionId(id)) {
+      body.destroy();
+      throw new RelayError("PROTOCOL", "the id of its session is none");
+    }
+    this.#sessionId = id;
+    this.#protocolVersion = undefined;
+  }
+
+  #legacyHeaders(): Record<string, string> {
+    return legacyHeaders({ sessionId: this.#sessionId, protocolVersion: this.#protocolVersion });
+  }
+
+  #headersOf(message: Outgoing): Record<string, string> {
+    const accept = "application/json, text/event-stream";
+    if (message.modern !== undefined) return { accept, ...modernHeaders(message, this.#tools) };
+    // A new session begins without an old one.
+    return message.method === "initialize" ? { accept } : { accept, ...this.#legacyHeaders() };
+  }
+
+  /** Reads the stream of the session, on which a server may say things that nobody asked for. */
+  async #listen(): Promise<void> {
+    if (this.#listening || this.over.signal.aborted) return;
+    this.#listening = true;
+    const outcome = await this.#follow(undefined, {
+      onMessage: (line) => this.calls.deliver(line),
+      onOversized: (excerpt) => {
+        if (!this.calls.oversized(excerpt)) this.handlers.onOversized(excerpt);
+      },
+      onInterrupted: (error) => this.debug("The stream of an MCP server broke off", error),
+      isOver: () => this.over.signal.aborted,
+      resumable: true,
+      signal: this.over.signal,
+    });
+    this.#listening = false;
+    if (this.over.signal.aborted || (outcome === "gone" && this.#lostSession())) return;
+    if (outcome instanceof RelayError && outcome.code === "LIMIT_EXCEEDED") {
+      return this.exit(`was cut off: ${outcome.message}`);
+    }
+    for (const call of this.calls.all()) if (call.waiting) this.calls.fail(call, NO_ANSWER);
+  }
+
+  #follow(
+    first: HttpResponse | undefined,
+    { signal, resumable, ...following }: Following & { signal: AbortSignal; resumable: boolean },
+  ): Promise<FollowOutcome> {
+    const { clock, limits, url } = this.options;
+    return follow(first, following, {
+      clock,
+      signal,
+      resumable,
+      resumes: limits.resumes,
+      reading: this.reading,
+      discarding: this.discarding,
+      get: (more) => {
+        const headers = { accept: "text/event-stream", ...this.#legacyHeaders(), ...more };
+        return this.http.request({ method: "GET", url, headers, signal });
+      },
+    });
+  }
+
+  /** MCP: a server answers 404 to the id of a session that it knows no more. */
+  #isGone({ status }: HttpResponse, sent: Record<string, string>): boolean {
+    return status === 404 && sent[SESSION_ID] !== undefined && this.#lostSession();
+  }
+
+  /** True if there was a session, which is lost now. */
+  #lostSession(): boolean {
+    if (this.#sessionId === undefined) return false;
+    this.exit("has ended the session");
+    return true;
+  }
+}
+
+const BROKEN_OFF = "the connection broke off; whether the request was carried out is not known";
+const NO_ANSWER = "it ended without an answer; whether the request was carried out is not known";
