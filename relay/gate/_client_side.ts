@@ -10,7 +10,12 @@ import {
 import { type Context, deniedContent, judgeRequest } from "./_judge.ts";
 import type { State } from "./_state.ts";
 import * as step from "./_steps.ts";
-import { CLIENT_NOTIFICATIONS, CLIENT_REQUESTS, META_PROTOCOL_VERSION } from "./methods.ts";
+import {
+  CLIENT_NOTIFICATIONS,
+  CLIENT_REQUESTS,
+  META_PROTOCOL_VERSION,
+  REMOVED_REQUESTS,
+} from "./methods.ts";
 import { isUnrestricted } from "./policy.ts";
 import type { GateStep } from "./step.ts";
 
@@ -31,6 +36,11 @@ export function clientRequest(
   if (state.fromClient.full) {
     return step.refuse(id, step.BUSY, { ...record, decisionId, reason: "in_flight_limit" });
   }
+  const modern = message.inner.get("_meta")?.member(META_PROTOCOL_VERSION) !== undefined;
+  if (modern && REMOVED_REQUESTS.has(method)) {
+    const reason = "unknown_method";
+    return step.refuse(id, step.UNKNOWN_METHOD, { ...record, decisionId, reason });
+  }
   const judged = judgeRequest(message, context, decisionId);
   const { decision, target } = judged;
   const judgedRecord = {
@@ -43,7 +53,6 @@ export function clientRequest(
     return step.refuse(id, judged.error, { ...judgedRecord, reason: judged.reason });
   }
   const notifications = message.inner.get("notifications");
-  const modern = message.inner.get("_meta")?.member(META_PROTOCOL_VERSION) !== undefined;
   state.modern ||= modern;
   state.fromClient.add(id, {
     id,

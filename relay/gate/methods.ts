@@ -47,6 +47,16 @@ export const CLIENT_REQUESTS: ReadonlyMap<string, ClientRule> = new Map([
   ["resources/directory/read", "resource"],
 ]);
 
+/**
+ * Methods that revision 2026-07-28 has removed and that are judged by their parameters. A modern
+ * request for one hears that there is no such method, and never that a parameter is wrong; it is
+ * not passed on, since a legacy server would take it. Other removed methods the server refuses.
+ */
+export const REMOVED_REQUESTS: ReadonlySet<string> = new Set([
+  "resources/subscribe",
+  "tasks/result",
+]);
+
 /** Answers that are lists; each entry that a request for it would be refused is taken out. */
 export interface ListRule {
   /** The array in the result. */
