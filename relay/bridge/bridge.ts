@@ -127,8 +127,10 @@ class Bridge {
 
   #send(session: Session, line: Buffer, id: string | undefined, method: string | undefined): void {
     if (id !== undefined && method !== undefined) {
-      this.#client.expect(id);
+      this.#client.expect(id, method);
       if (method === "initialize") this.#initialized = true;
+    } else if (method === "notifications/cancelled") {
+      this.#client.withdraw(line);
     }
     session.send(line);
   }

@@ -12,18 +12,23 @@ import { errorReply } from "../wire/refusal.ts";
 /** Requests in flight; the gate at the other end allows fewer. */
 const MAX_PENDING = 16_384;
 
+/** Longer reasons are not read; the request then waits for an answer that may not come. */
+const MAX_CANCEL_BYTES = 65_536;
+
 export class ClientSide {
   readonly #writer: LineWriter;
   /** Requests without an answer, by their id as JSON text. */
   readonly #pending = new Set<string>();
+  /** Those of them that are answered only once somebody ends them. */
+  readonly #subscriptions = new Set<string>();
 
   constructor(stdout: Writable) {
     this.#writer = new LineWriter(stdout);
   }
 
-  /** Some request has no answer yet. */
+  /** Some request has no answer yet, and will get one by itself. */
   get waits(): boolean {
-    return this.#pending.size > 0;
+    return this.#pending.size > this.#subscriptions.size;
   }
 
   /** So many requests have no answer that another cannot be taken. */
@@ -44,15 +49,22 @@ export class ClientSide {
   }
 
   /** A request was passed on; its answer is expected. */
-  expect(id: string): void {
+  expect(id: string, method: string): void {
     this.#pending.add(id);
+    if (method === "subscriptions/listen") this.#subscriptions.add(id);
+  }
+
+  /** The client has withdrawn a request, which gets no answer then. */
+  withdraw(cancelled: Buffer): void {
+    const id = cancelledId(cancelled);
+    if (id !== undefined) this.#settle(id);
   }
 
   /** Writes a message of the server. */
   deliver(line: Buffer): void {
     if (this.#pending.size > 0) {
       const { id, method } = peekMessage(line);
-      if (id !== undefined && method === undefined) this.#pending.delete(id);
+      if (id !== undefined && method === undefined) this.#settle(id);
     }
     this.#writer.write(line);
   }
@@ -68,6 +80,7 @@ export class ClientSide {
   failAll(text: string): void {
     for (const id of this.#pending) this.fail(id, text);
     this.#pending.clear();
+    this.#subscriptions.clear();
   }
 
   /** Answers a request that was too large to be read, if its id can be told. */
@@ -75,5 +88,21 @@ export class ClientSide {
     const id = excerptId(excerpt);
     if (id === undefined || this.#pending.has(id.json)) return;
     this.#writer.write(errorReply(id, -32600, "The message is too large"));
+  }
+
+  #settle(id: string): void {
+    this.#pending.delete(id);
+    this.#subscriptions.delete(id);
+  }
+}
+
+/** The id that `notifications/cancelled` names, as `peekMessage` would write it. */
+function cancelledId(line: Buffer): string | undefined {
+  if (line.length > MAX_CANCEL_BYTES) return undefined;
+  try {
+    return JSON.stringify(JSON.parse(line.toString()).params.requestId);
+  } catch {
+    // The gate will refuse it.
+    return undefined;
   }
 }

@@ -104,3 +104,14 @@ test("a closed stdin gives answers 30 s, and then the bridge leaves with a goodb
   const [end] = cluster.audit.of("mcp.session.end");
   assert.equal((end!["status"] as { reason: string }).reason, "CLOSED");
 });
+
+test("a client that leaves waits neither for what it withdrew nor for its subscriptions", async (context) => {
+  const { client } = await start(context);
+  await client.call(1, "echo", { text: "first" });
+  client.send({ jsonrpc: "2.0", id: 2, method: "tools/call", params: { name: "hang" } });
+  client.send({ jsonrpc: "2.0", method: "notifications/cancelled", params: { requestId: 2 } });
+  client.send({ jsonrpc: "2.0", id: "3", method: "subscriptions/listen", params: {} });
+  await client.call(4, "echo", { text: "last" });
+  // The clock stands still: nothing here ends because enough time has passed.
+  assert.equal(await client.close(), 0);
+});

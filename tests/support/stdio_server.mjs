@@ -42,6 +42,8 @@ function answer({ id, method, params }) {
       });
     case "ping":
       return result(id, {});
+    case "subscriptions/listen":
+      return;
     case "tools/list":
       return result(id, {
         tools: ["echo", "env", "die", "hang", "flood", "huge"].map((name) => ({
