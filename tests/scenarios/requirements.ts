@@ -50,6 +50,7 @@ export const requirements = {
   "watch.metrics": "health and metrics are served for Prometheus where the configuration says",
   "watch.traces": "each call is a span at an OpenTelemetry collector, without its arguments",
   "fault.orphans": "when the agent is killed, the MCP servers that it started end",
+  "gate.conformance": "what passes the official suite directly passes it through the whole path",
 } as const;
 
 export type Requirement = keyof typeof requirements;

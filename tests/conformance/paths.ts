@@ -1,0 +1,45 @@
+/** The ways to the fixture: directly, and through the compiled programs. */
+import { fileURLToPath } from "node:url";
+import { StdioPeer } from "../../tools/attack_kit/stdio_peer.ts";
+import { program } from "../support/cluster_process.ts";
+import { Guide } from "../support/guide.ts";
+import type { TestContext } from "../support/harness.ts";
+import { runtimeCommand } from "../support/runtime_command.ts";
+import { startFront } from "./front.ts";
+
+const FIXTURE = fileURLToPath(new URL("../fixtures/conformance/main.ts", import.meta.url));
+
+/** The fixture's own URL, with nothing between. */
+export async function directly(context: TestContext): Promise<string> {
+  const fixture = new StdioPeer(runtimeCommand(FIXTURE, "http"));
+  context.cleanup(() => {
+    fixture.kill();
+    return fixture.exit;
+  });
+  return await fixture.until(() => fixture.lines[0]?.toString(), "the fixture has a URL");
+}
+
+/** A front before the fixture's stdio side: what differs here is not Postern's doing. */
+export async function throughFront(context: TestContext): Promise<string> {
+  return await front(context, runtimeCommand(FIXTURE, "stdio"));
+}
+
+/** A front before `tsh mcp connect`, then the relay, the agent, and the fixture by stdio. */
+export async function throughStdio(context: TestContext): Promise<string> {
+  return await relayed(context, { command: runtimeCommand(FIXTURE, "stdio") });
+}
+
+async function relayed(
+  context: TestContext,
+  options: Parameters<typeof Guide.start>[1],
+): Promise<string> {
+  const guide = await Guide.start(context, options);
+  await guide.join();
+  return await front(context, [program("tsh"), ...guide.connectLine()]);
+}
+
+async function front(context: TestContext, command: readonly string[]): Promise<string> {
+  const { url, close } = await startFront(command);
+  context.cleanup(close);
+  return url;
+}

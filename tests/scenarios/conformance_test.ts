@@ -1,0 +1,33 @@
+// The official conformance suite through the compiled bridge, relay and agent.
+import assert from "node:assert/strict";
+import { directly, throughStdio } from "../conformance/paths.ts";
+import { type Findings, lost, passes, REVISIONS, runSuite } from "../conformance/suite.ts";
+import { scenario as test } from "../support/scenario.ts";
+
+const PATHS = { "a server by stdio": throughStdio };
+
+/** An extension that no SDK has yet; its scenarios are run, and fail directly as well. */
+const FAILS_DIRECTLY = /^tasks-/;
+const SCENARIOS = { "2025-11-25": 33, "2026-07-28": 50 } as const;
+
+for (const [what, open] of Object.entries(PATHS)) {
+  test(
+    `${what} conforms through the whole path as it does directly, in both eras`,
+    async (context) => {
+      const direct = await directly(context);
+      const relayed = await open(context);
+      for (const revision of REVISIONS) {
+        const expected = await runSuite(direct, revision);
+        assert.equal(expected.size, SCENARIOS[revision], `scenarios of ${revision}`);
+        const failing = failed(expected).filter((name) => !FAILS_DIRECTLY.test(name));
+        assert.deepEqual(failing, [], `the fixture passes ${revision}`);
+        assert.deepEqual(lost(expected, await runSuite(relayed, revision)), [], revision);
+      }
+    },
+    { proves: ["gate.conformance"] },
+  );
+}
+
+function failed(findings: Findings): string[] {
+  return [...findings].filter(([, checks]) => !passes(checks)).map(([name]) => name);
+}
