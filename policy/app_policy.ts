@@ -71,6 +71,8 @@ export class CompiledAppPolicy implements AppPolicy {
   readonly usesDefinitions: boolean;
   readonly maxSessionTtl: number;
   readonly lock: "strict" | "best_effort";
+  readonly #closed: boolean;
+  readonly #guarded: boolean;
   readonly #denyGuarded: readonly GuardedEntry[];
   readonly #allowGuarded: readonly GuardedEntry[];
   readonly #roles: CompiledRoles;
@@ -90,21 +92,23 @@ export class CompiledAppPolicy implements AppPolicy {
     this.usesArguments = guarded.some(({ condition }) => condition !== undefined);
     this.usesDefinitions = guarded.some(({ sha256 }) => sha256 !== undefined);
     const open = access.effect === "allow";
+    this.#closed = !open;
+    this.#guarded = guarded.length > 0;
     this.toolsUnrestricted = open && tools.unrestricted;
     this.resourcesUnrestricted = open && isUnrestricted(roles.resources);
     this.promptsUnrestricted = open && isUnrestricted(roles.prompts);
   }
 
   decideTool(name: string, call?: ToolCall): Decision {
-    if (this.access.effect === "deny") return this.access;
-    const plain = this.#plainTool(name);
-    if (this.#denyGuarded.length === 0 && this.#allowGuarded.length === 0) return plain;
-    return this.#guardedTool(name, plain, call);
+    if (this.#closed) return this.access;
+    // Built at the first question: reaching an app asks for no tool.
+    const plain = (this.#tools ??= this.#roles.tools.plain()).decide(name);
+    return this.#guarded ? this.#guardedTool(name, plain, call) : plain;
   }
 
   listTool(name: string, definition?: string): Decision {
     if (this.access.effect === "deny") return this.access;
-    const plain = this.#plainTool(name);
+    const plain = (this.#tools ??= this.#roles.tools.plain()).decide(name);
     if (isDeniedByRule(plain)) return plain;
     for (const entry of this.#denyGuarded) {
       // A condition may spare some call; a pin alone spares none of this definition's.
@@ -134,12 +138,6 @@ export class CompiledAppPolicy implements AppPolicy {
     if (this.access.effect === "deny") return this.access;
     this.#prompts ??= listMatcher(this.#roles.prompts, this.access.by);
     return this.#prompts.decide(name);
-  }
-
-  #plainTool(name: string): Decision {
-    // Built at the first question: reaching an app asks for no tool.
-    this.#tools ??= this.#roles.tools.plain();
-    return this.#tools.decide(name);
   }
 
   #guardedTool(name: string, plain: Decision, call: ToolCall | undefined): Decision {

@@ -101,7 +101,7 @@ class Compiler {
     const { set } = this;
     const { access, open } = this.#access();
     const { denials, grants } = this.#variable(open);
-    const fixed = set.fixedGrants.filter((_, index) => open[index]).flat();
+    const fixed = set.fixedGrants.filter((_, place) => open[place]).flat();
     return {
       access,
       tools: {
@@ -117,12 +117,15 @@ class Compiler {
   #access(): { access: Decision; open: readonly boolean[] } {
     const { set, subject, app, problems } = this;
     const closed = set.appDeniers.map(({ deny }) => deniesApp(deny, subject, app, problems));
-    const opened = set.labels.opened(app).map((ref, index) =>
-      ref === undefined ? this.#opens(set.roles[index]) : ref ?? undefined
-    );
-    const open = opened.map((ref) => ref !== undefined);
-    const allowing = set.roles.filter((_, index) => open[index]);
-    return { access: decideAccess(closed, opened, allowing), open };
+    const opened = set.labels.opened(app);
+    let grant: RuleRef | undefined;
+    const open = opened.map((byLabels, place) => {
+      const ref = byLabels === undefined ? this.#opens(set.roles[place]) : byLabels;
+      grant ??= ref ?? undefined;
+      return ref !== undefined && ref !== null;
+    });
+    const demanding = set.demanding.filter(({ place }) => open[place]);
+    return { access: decideAccess(closed, grant, demanding.map(({ role }) => role)), open };
   }
 
   /** The tool rules that depend on the principal, the app or the call. */
@@ -131,8 +134,8 @@ class Compiler {
     return {
       // INVARIANT (deny wins): a denied tool is denied on every app, whatever `app_labels` say.
       denials: set.variableDenials.flatMap((rule) => this.#tool(rule)),
-      grants: set.variableGrants.flatMap((rules, index) =>
-        open[index] ? rules.flatMap((rule) => this.#tool(rule)) : NOTHING
+      grants: set.variableGrants.flatMap(({ rules, place }) =>
+        open[place] ? rules.flatMap((rule) => this.#tool(rule)) : NOTHING
       ),
     };
   }
@@ -147,34 +150,41 @@ class Compiler {
     grants: readonly GuardedEntry[],
   ): ToolRules {
     const { set } = this;
-    const [deny, allow] = [denials, grants].map((all) => all.filter((entry) => !isGuarded(entry)));
-    const fixed = set.fixedGrants.filter((_, index) => open[index]);
-    const count = fixed.reduce((sum, rules) => sum + rules.length, set.fixedDenials.length);
+    const deny = denials.filter((entry) => !isGuarded(entry));
+    const allow = grants.filter((entry) => !isGuarded(entry));
+    // An index is built here and not at the first question, which must not wait for it.
+    const index = this.#isLarge(open) ? set.index : undefined;
+    const fixed = () => set.fixedGrants.filter((_, place) => open[place]).flat();
     return {
       deny: denials.filter(isGuarded),
       allow: grants.filter(isGuarded),
       unrestricted: set.fixedDenials.length === 0 && denials.length === 0 &&
-        [...fixed, allow ?? []].some((rules) =>
-          rules.some(({ pattern }) => pattern.kind === "any")
-        ),
+        (set.grantingAll.some((place) => open[place]) ||
+          allow.some(({ pattern }) => pattern.kind === "any")),
       plain: () =>
-        count > SMALL_SET
-          ? new IndexMatcher(set.index, open, new ListMatcher(deny ?? [], allow ?? []))
-          : new ListMatcher(
-            [...set.fixedDenials, ...deny ?? []],
-            [...fixed.flat(), ...allow ?? []],
-          ),
+        index
+          ? new IndexMatcher(index, open, besideOf(deny, allow))
+          : new ListMatcher([...set.fixedDenials, ...deny], [...fixed(), ...allow]),
     };
   }
 
+  /** Whether the fixed rules that hold are too many for an automaton of the app's own. */
+  #isLarge(open: readonly boolean[]): boolean {
+    const { fixedGrants, fixedDenials } = this.set;
+    let count = fixedDenials.length;
+    for (let place = 0; place < open.length && count <= SMALL_SET; place++) {
+      if (open[place]) count += fixedGrants[place]!.length;
+    }
+    return count > SMALL_SET;
+  }
+
   #lists(open: readonly boolean[], list: "resources" | "prompts"): Lists {
-    const { roles, listing } = this.set;
     const deny: Entry[] = [];
     let allow: Entry[] | undefined;
-    for (const role of listing) {
+    for (const { role, place } of this.set.listing) {
       if (namespaceFits(role.deny)) deny.push(...this.#entries(role.deny[list] ?? []));
       const rules = role.allow[list];
-      if (rules && open[roles.indexOf(role)]) (allow ??= []).push(...this.#entries(rules));
+      if (rules && open[place]) (allow ??= []).push(...this.#entries(rules));
     }
     return { deny, allow };
   }
@@ -204,26 +214,29 @@ class Compiler {
   }
 }
 
+function besideOf(deny: readonly Entry[], allow: readonly Entry[]): ListMatcher | undefined {
+  return deny.length + allow.length > 0 ? new ListMatcher(deny, allow) : undefined;
+}
+
 function unguarded({ pattern, ref }: Entry): GuardedEntry {
   return { pattern, ref, condition: undefined, sha256: undefined };
 }
 
 function decideAccess(
   closed: readonly (RuleRef | undefined)[],
-  open: readonly (RuleRef | undefined)[],
-  allowing: readonly Role[],
+  grant: RuleRef | undefined,
+  demanding: readonly Role[],
 ): Decision {
   const denial = closed.find((ref) => ref !== undefined);
   if (denial) return { effect: "deny", because: "denied_by_rule", by: denial };
-  const [grant] = open.filter((ref) => ref !== undefined);
   if (!grant) return { effect: "deny", because: "no_match" };
   // Of the roles that open the app, the strictest demand holds; a machine meets neither of these.
-  for (const { options } of allowing) {
+  for (const { options } of demanding) {
     if (options.sessionMfa) {
       return { effect: "deny", because: "session_mfa_required", by: options.sessionMfa };
     }
   }
-  for (const { options } of allowing) {
+  for (const { options } of demanding) {
     if (options.trustedDevice) {
       return { effect: "deny", because: "trusted_device_required", by: options.trustedDevice };
     }

@@ -15,12 +15,15 @@ interface FixedLabel {
 
 interface FixedSelector {
   readonly ref: RuleRef;
-  /** Numbers of the labels that an app must fit; none for `'*': '*'`. */
-  readonly labels: readonly number[];
+  /** Roles that name the same labels share it. */
+  readonly demand: number;
 }
 
 export class LabelIndex {
   readonly #labels: FixedLabel[] = [];
+  /** Sets of labels that an app must fit, by number; none for `'*': '*'`. */
+  readonly #demands: (readonly number[])[] = [];
+  /** By role. */
   readonly #selectors: readonly (FixedSelector | undefined)[];
 
   constructor(roles: readonly Role[]) {
@@ -36,11 +39,10 @@ export class LabelIndex {
     const fits = this.#labels.map(({ key, patterns }) =>
       Object.hasOwn(labels, key) && takesAny(patterns, labels[key] ?? "")
     );
-    return this.#selectors.map((selector) => {
-      if (!selector) return undefined;
-      for (const label of selector.labels) if (!fits[label]) return null;
-      return selector.ref;
-    });
+    const met = this.#demands.map((demand) => demand.every((label) => fits[label]));
+    return this.#selectors.map((selector) =>
+      selector && (met[selector.demand] ? selector.ref : null)
+    );
   }
 
   #selector(allow: Conditions, numbers: Map<string, number>): FixedSelector | undefined {
@@ -50,8 +52,11 @@ export class LabelIndex {
     }
     const fixed = labels.labels.map(fixedLabel);
     if (!fixed.every((label) => label !== undefined)) return undefined;
-    if (fixed.some(isAny)) return { ref: labels.ref, labels: [] };
-    return { ref: labels.ref, labels: fixed.map((label) => this.#number(label, numbers)) };
+    const demand = fixed.some(isAny) ? [] : fixed.map((label) => this.#number(label, numbers));
+    const text = demand.join();
+    let number = numbers.get(text);
+    if (number === undefined) numbers.set(text, number = this.#demands.push(demand) - 1);
+    return { ref: labels.ref, demand: number };
   }
 
   #number(label: FixedLabel, numbers: Map<string, number>): number {

@@ -2,6 +2,7 @@
  * Names against all lists of all roles at once, with a bounded memory of the names asked before.
  * Small sets become one automaton for an app; large ones ask an index that all apps share.
  */
+import { NameMemory } from "./_name_memory.ts";
 import type { Condition } from "./bind.ts";
 import type { Decision, RuleRef } from "./decision.ts";
 import { compilePatternSet, type Pattern, type PatternSet } from "./pattern/mod.ts";
@@ -22,26 +23,16 @@ export interface GuardedEntry extends Entry {
 
 const NO_MATCH: Decision = { effect: "deny", because: "no_match" };
 
-/** Names remembered for each list, and the longest one worth it. */
-const MEMORY_LIMIT = 4096;
-const NAME_LIMIT = 256;
-
 /** Decides names, and remembers. */
 export abstract class NameMatcher {
-  readonly #memory = new Map<string, Decision>();
+  readonly #memory = new NameMemory<Decision>();
 
   decide(name: string): Decision {
-    const known = this.#memory.get(name);
-    if (known !== undefined) return known;
-    const decision = this.judge(name);
-    if (name.length <= NAME_LIMIT) {
-      if (this.#memory.size >= MEMORY_LIMIT) this.#memory.clear();
-      this.#memory.set(name, decision);
-    }
-    return decision;
+    return this.#memory.get(name) ?? this.#memory.keep(name, this.judge(name));
   }
 
-  protected abstract judge(name: string): Decision;
+  /** Decides a name without regard to what was decided before. */
+  abstract judge(name: string): Decision;
 }
 
 /** Decides names by two lists; whatever the deny list matches is denied. */
@@ -60,7 +51,7 @@ export class ListMatcher extends NameMatcher {
     ];
   }
 
-  protected judge(name: string): Decision {
+  judge(name: string): Decision {
     return this.#decisions.at(this.#set.firstMatch(name)) ?? NO_MATCH;
   }
 }
@@ -71,24 +62,22 @@ export class IndexMatcher extends NameMatcher {
     private readonly index: ToolIndex,
     /** By role: whether it opens the app. */
     private readonly open: readonly boolean[],
-    /** The rules that templates have become for the principal. */
-    private readonly beside: ListMatcher,
+    /** The rules that templates have become for the principal; `undefined` for none. */
+    private readonly beside: ListMatcher | undefined,
   ) {
     super();
   }
 
-  protected judge(name: string): Decision {
-    let granted: Decision | undefined;
-    for (const match of this.index.matches(name)) {
-      const rule = this.index.rules[match];
-      if (!rule) continue;
-      if (rule.decision.effect === "deny") return rule.decision;
-      if (this.open[rule.role]) {
-        granted = rule.decision;
-        break;
-      }
-    }
-    const other = this.beside.decide(name);
-    return other.effect === "deny" && other.because === "denied_by_rule" ? other : granted ?? other;
+  judge(name: string): Decision {
+    const rule = this.index.lowest(name, this.open);
+    const decision = rule?.decision ?? NO_MATCH;
+    if (!this.beside || rule?.decision.effect === "deny") return decision;
+    const other = this.beside.judge(name);
+    const overrules = rule === undefined || isDenial(other);
+    return overrules ? other : decision;
   }
+}
+
+function isDenial(decision: Decision): boolean {
+  return decision.effect === "deny" && decision.because === "denied_by_rule";
 }

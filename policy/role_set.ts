@@ -2,6 +2,7 @@
  * What policies over the same roles share: the roles in order, which of them have anything to say
  * on a matter, and an index of all their tools. It is kept as long as the list of roles is.
  */
+import { NameMemory } from "./_name_memory.ts";
 import type { Decision, RuleRef } from "./decision.ts";
 import { LabelIndex } from "./label_index.ts";
 import { namespaceFits } from "./labels.ts";
@@ -30,9 +31,17 @@ export class RoleSet {
   readonly fixedGrants: readonly (readonly FixedRule[])[];
   /** Tool rules of deny sides with a template, a condition or a pin. */
   readonly variableDenials: readonly ToolRule[];
-  readonly variableGrants: readonly (readonly ToolRule[])[];
+  /** The same of allow sides, with their role's place. */
+  readonly variableGrants: readonly {
+    readonly rules: readonly ToolRule[];
+    readonly place: number;
+  }[];
+  /** Places of roles that grant every tool by a fixed rule. */
+  readonly grantingAll: readonly number[];
+  /** Roles with a demand that a machine cannot meet, with their place. */
+  readonly demanding: readonly { readonly role: Role; readonly place: number }[];
   /** Roles that name resources or prompts on either side. */
-  readonly listing: readonly Role[];
+  readonly listing: readonly { readonly role: Role; readonly place: number }[];
   readonly maxSessionTtl: number | undefined;
   readonly lock: "strict" | "best_effort";
   readonly labels: LabelIndex;
@@ -50,10 +59,22 @@ export class RoleSet {
     );
     this.variableDenials = denying.flatMap(({ deny }) => deny.tools.filter(isVariable));
     this.fixedGrants = roles.map(({ allow }, index) => fixedRules(allow.tools, index, "allow"));
-    this.variableGrants = roles.map(({ allow }) => allow.tools.filter(isVariable));
-    this.listing = roles.filter(({ allow, deny }) =>
-      allow.resources ?? allow.prompts ?? deny.resources ?? deny.prompts
+    this.variableGrants = roles.flatMap(({ allow }, place) => {
+      const rules = allow.tools.filter(isVariable);
+      return rules.length > 0 ? [{ rules, place }] : [];
+    });
+    this.grantingAll = this.fixedGrants.flatMap((rules, place) =>
+      rules.some(({ pattern }) => pattern.kind === "any") ? [place] : []
     );
+    this.demanding = roles.flatMap((role, place) =>
+      role.options.sessionMfa ?? role.options.trustedDevice ? [{ role, place }] : []
+    );
+    this.listing = roles.flatMap((role, place) => {
+      const { allow, deny } = role;
+      return allow.resources ?? allow.prompts ?? deny.resources ?? deny.prompts
+        ? [{ role, place }]
+        : [];
+    });
     this.maxSessionTtl = roles.reduce<number | undefined>(
       (least, { options }) => Math.min(least ?? Infinity, options.maxSessionTtl),
       undefined,
@@ -67,35 +88,56 @@ export class RoleSet {
   }
 }
 
-/** Names remembered with what matches them, and the numbers kept for them. */
-const MEMORY_LIMIT = 8192;
-const MATCHES_LIMIT = 1 << 20;
-const NAME_LIMIT = 256;
+/** Of a name that more patterns match, they are not remembered. */
+const MATCHES_LIMIT = 64;
+
+/** A pattern that many rules may share, with the numbers of those rules, ascending. */
+interface SharedPattern {
+  readonly pattern: Pattern;
+  readonly rules: number[];
+}
 
 /** Which fixed rules a name matches, whoever asks. */
 export class ToolIndex {
-  readonly #memory = new Map<string, readonly number[]>();
+  readonly #memory = new NameMemory<readonly number[]>("first");
+  readonly #shared: readonly SharedPattern[];
   readonly #index: MatchIndex;
-  #kept = 0;
 
   /** INVARIANT (deny wins): denials come first, and so does what they answer. */
   constructor(readonly rules: readonly FixedRule[]) {
-    this.#index = new MatchIndex(rules.map(({ pattern }) => pattern));
+    this.#shared = shared(rules);
+    this.#index = new MatchIndex(this.#shared.map(({ pattern }) => pattern));
   }
 
-  matches(name: string): readonly number[] {
-    const known = this.#memory.get(name);
-    if (known) return known;
-    const matches = this.#index.matches(name);
-    if (name.length > NAME_LIMIT) return matches;
-    this.#kept += matches.length;
-    if (this.#memory.size >= MEMORY_LIMIT || this.#kept > MATCHES_LIMIT) {
-      this.#memory.clear();
-      this.#kept = matches.length;
+  /** The lowest rule that matches a name: any that denies, or one of a role that is open. */
+  lowest(name: string, open: readonly boolean[]): FixedRule | undefined {
+    const matches = this.#memory.get(name) ?? this.#find(name);
+    let lowest = this.rules.length;
+    for (const match of matches) {
+      for (const number of this.#shared[match]!.rules) {
+        if (number >= lowest) break;
+        const rule = this.rules[number]!;
+        if (rule.decision.effect === "deny" || open[rule.role]) lowest = number;
+      }
     }
-    this.#memory.set(name, matches);
-    return matches;
+    return this.rules[lowest];
   }
+
+  #find(name: string): readonly number[] {
+    const matches = this.#index.matches(name);
+    return matches.length > MATCHES_LIMIT ? matches : this.#memory.keep(name, matches);
+  }
+}
+
+/** Rules by what they match: roles repeat each other. */
+function shared(rules: readonly FixedRule[]): readonly SharedPattern[] {
+  const bySource = new Map<string, SharedPattern>();
+  for (const [number, { pattern }] of rules.entries()) {
+    const known = bySource.get(pattern.source);
+    if (known) known.rules.push(number);
+    else bySource.set(pattern.source, { pattern, rules: [number] });
+  }
+  return [...bySource.values()];
 }
 
 const kept = new WeakMap<readonly Role[], { given: readonly Role[]; set: RoleSet }>();

@@ -12,6 +12,7 @@ import { Dfa } from "./_dfa.ts";
 import { globTest } from "./_glob.ts";
 import { parseRegex } from "./_parse.ts";
 import { compileSearch } from "./_program.ts";
+import { wordsOf } from "./_words.ts";
 
 export type PatternKind = "literal" | "prefix" | "suffix" | "infix" | "glob" | "regex" | "any";
 
@@ -66,7 +67,7 @@ export class CompiledPattern implements Pattern {
       const node = parseRegex(source).node;
       compileSearch([node]); // For its size: the program itself is made when it is first needed.
       this.#node = node;
-      this.test = lazyTest(node);
+      this.test = wordTest(node) ?? lazyTest(node);
     } else {
       this.pieces = globPieces(source);
       this.kind = globKind(source, this.pieces);
@@ -82,6 +83,13 @@ export class CompiledPattern implements Pattern {
 /** A pattern of any maker, as this folder sees it. */
 export function compiled(pattern: Pattern): CompiledPattern {
   return pattern instanceof CompiledPattern ? pattern : new CompiledPattern(pattern.source);
+}
+
+function wordTest(node: Node): ((text: string) => boolean) | undefined {
+  const words = wordsOf(node);
+  if (!words) return undefined;
+  const known = new Set(words);
+  return (text) => known.has(text);
 }
 
 function lazyTest(node: Node): (text: string) => boolean {
