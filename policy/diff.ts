@@ -11,7 +11,7 @@ import { PolicyError } from "./error.ts";
 import type { AppFacts } from "./labels.ts";
 import type { Lists } from "./app_policy.ts";
 import type { GuardedEntry } from "./matchers.ts";
-import type { Role, Subject } from "./role.ts";
+import type { Conditions, Role, Subject } from "./role.ts";
 import { sampleApps } from "./_sample_apps.ts";
 
 export interface KnownSubject extends Subject {
@@ -26,9 +26,9 @@ export interface KnownApp extends AppFacts {
 
 /** What is known of the cluster that the roles are for. */
 export interface DiffWorld {
-  /** Left out: every role by itself, and all roles together. */
+  /** Left out: every bot without traits, whichever roles it has. */
   readonly subjects?: readonly KnownSubject[];
-  /** Left out: an app for each selector of labels that a role has. */
+  /** Left out: every app, whichever labels it has. */
   readonly apps?: readonly KnownApp[];
 }
 
@@ -62,40 +62,86 @@ export function diffPolicies(
 ): PolicyDiff {
   const changes: PolicyChange[] = [];
   const undecided = new Set<string>();
-  if (written(before) === written(after)) return { changes, grants: false, undecided: [] };
-  const apps = world.apps ?? sampleApps([...before, ...after], undecided);
-  if (!world.subjects) {
-    for (const rule of [...before, ...after].flatMap(traitRules)) {
+  for (const subject of world.subjects ?? anyone(before, after, undecided)) {
+    const [held, holds] = [heldBy(subject, before), heldBy(subject, after)];
+    if (written(held) === written(holds)) continue;
+    for (const app of world.apps ?? sampleApps([...held, ...holds], undecided)) {
+      const [old, now] = [rulesOf(held, subject, app), rulesOf(holds, subject, app)];
+      comparePair(old, now, subject, app, changes, undecided);
+    }
+  }
+  const told = world.subjects ? changes : onceEach(changes, world.apps !== undefined);
+  const grants = undecided.size > 0 || changes.some(({ effect }) => effect !== "loses");
+  return { changes: told, grants, undecided: [...undecided] };
+}
+
+/**
+ * The same rules make the same change for many made-up bots and apps: it is told of the smallest of
+ * them, which come first.
+ */
+function onceEach(changes: readonly PolicyChange[], byApp: boolean): PolicyChange[] {
+  const first = new Map<string, PolicyChange>();
+  for (const change of changes) {
+    const { subject: _, app, ...said } = change;
+    const key = JSON.stringify([said, byApp ? app.name : ""]);
+    if (!first.has(key)) first.set(key, change);
+  }
+  return [...first.values()];
+}
+
+/** Pairs of roles that are compared when no bots are named. */
+const PAIR_LIMIT = 20_000;
+
+/**
+ * Bots that stand for all bots without traits: one for each role that has changed, and one for each
+ * two roles of which one has changed.
+ *
+ * No larger set of roles is needed. Say that a set gains something. Then in the new roles none of
+ * it denies, demands or fails, and one, r, grants. In the old roles either one of the set, d,
+ * denies, demands or fails: then r and d together gain it as well. Or none grants: then r alone
+ * does. Resources and prompts, which a role may restrict merely by having a list, leave a third
+ * way: an old role q has a list without the name, and no list of the set has it; then r and q
+ * together gain it, since nobody's list stands against r in the new roles. Losses are gains seen
+ * from the other side. What two unchanged roles grant together has not changed either.
+ */
+function anyone(
+  before: readonly Role[],
+  after: readonly Role[],
+  undecided: Set<string>,
+): KnownSubject[] {
+  const named = (roles: readonly Role[]) => Map.groupBy(roles, ({ name }) => name);
+  const [old, now] = [named(before), named(after)];
+  const names = [...new Set([...old.keys(), ...now.keys()])].sort();
+  const changed = names.filter((name) =>
+    written(old.get(name) ?? []) !== written(now.get(name) ?? [])
+  );
+  const isChanged = new Set(changed);
+  // What another role grants by traits can only be seen to be gained or lost by a change of what
+  // stands against it, which is anything but the tools that the changed role grants itself.
+  const others = changed.some((name) => besideTools(old.get(name)) !== besideTools(now.get(name)));
+  for (const role of [...before, ...after]) {
+    const rules = isChanged.has(role.name)
+      ? traitRules(role.allow, role.deny)
+      : others
+      ? traitRules(role.allow)
+      : [];
+    for (const rule of rules) {
       undecided.add(`${rule.role}, ${rule.path}: name the bots whose traits it stands for`);
     }
   }
-  for (const subject of world.subjects ?? anyone(before, after)) {
-    const held = [before, after].map((roles) => heldBy(subject, roles));
-    for (const app of apps) {
-      const [old, now] = held.map((roles) => rulesOf(roles, subject, app));
-      if (old && now) comparePair(old, now, subject, app, changes, undecided);
-    }
-  }
-  const grants = undecided.size > 0 || changes.some(({ effect }) => effect !== "loses");
-  return { changes, grants, undecided: [...undecided] };
-}
-
-/** Roles up to which every two of them are compared as one bot's. */
-const PAIR_LIMIT = 12;
-
-/** Every role by itself, every two, and all together. */
-function anyone(before: readonly Role[], after: readonly Role[]): KnownSubject[] {
-  const names = [...new Set([...before, ...after].map(({ name }) => name))].sort();
-  const holding = (roles: readonly string[]) => ({
+  const holding = (...roles: readonly string[]): KnownSubject => ({
     name: roles.length === 1 ? `role ${roles[0]} alone` : `roles ${roles.join(" and ")}`,
     roles,
     traits: {},
   });
-  const pairs = names.length > PAIR_LIMIT
-    ? []
-    : names.flatMap((name, index) => names.slice(index + 1).map((other) => holding([name, other])));
-  const all = names.length > 2 ? [{ name: "all roles together", traits: {} }] : [];
-  return [...names.map((name) => holding([name])), ...pairs, ...all];
+  const pairs = changed.flatMap((name) =>
+    names.filter((other) => isChanged.has(other) ? name < other : true)
+      .map((other) => holding(...[name, other].sort()))
+  );
+  if (pairs.length > PAIR_LIMIT) {
+    undecided.add(`more than ${PAIR_LIMIT} pairs of roles: name the bots that there are`);
+  }
+  return [...changed.map((name) => holding(name)), ...pairs.slice(0, PAIR_LIMIT)];
 }
 
 /** The roles as text: the same text is the same policy, whoever asks. */
@@ -103,9 +149,18 @@ function written(roles: readonly Role[]): string {
   return JSON.stringify(roles.map(({ resource }) => JSON.stringify(resource)).sort());
 }
 
+/** What roles say beside the tools that they grant, as text. */
+function besideTools(roles: readonly Role[] = []): string {
+  return JSON.stringify(roles.map(({ resource }) => {
+    const copy: { spec?: { allow?: { mcp?: { tools?: unknown } } } } = structuredClone(resource);
+    delete copy.spec?.allow?.mcp?.tools;
+    return copy;
+  }));
+}
+
 /** Rules of lists that stand for a principal's traits. */
-function traitRules({ allow, deny }: Role): RuleRef[] {
-  return [allow, deny].flatMap(({ tools, resources, prompts }) =>
+function traitRules(...sides: readonly Conditions[]): RuleRef[] {
+  return sides.flatMap(({ tools, resources, prompts }) =>
     [...tools, ...resources ?? [], ...prompts ?? []]
       .filter(({ pattern }) => pattern === undefined).map(({ ref }) => ref)
   );
@@ -176,6 +231,9 @@ function describeAccess({ access }: Judged): string {
   return typeof access === "string" ? access : describeDecision(access);
 }
 
+/** The pattern that stands for a list which nobody restricts: every text, newlines and all. */
+export const EVERYTHING = "^(?s).*$";
+
 /** What a closed app has, of anything. */
 const CLOSED: NamedRules = { deny: [], allow: [] };
 
@@ -190,8 +248,7 @@ function listedRules(judged: Judged, list: "resources" | "prompts"): NamedRules 
   const plain = (entries: Lists["deny"]): GuardedEntry[] =>
     entries.map((entry) => ({ ...entry, condition: undefined, sha256: undefined }));
   if (allow !== undefined) return { deny: plain(deny), allow: plain(allow) };
-  // A list that nobody restricts is open to every text, newlines and all.
-  const anything = compilePattern("^(?s).*$");
+  const anything = compilePattern(EVERYTHING);
   return {
     deny: plain(deny),
     allow: anything.ok ? plain([{ pattern: anything.pattern, ref: lists.access.by }]) : [],

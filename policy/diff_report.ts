@@ -1,4 +1,4 @@
-import type { PolicyChange, PolicyDiff } from "./diff.ts";
+import { EVERYTHING, type PolicyChange, type PolicyDiff } from "./diff.ts";
 
 const SIGNS = { gains: "+", loses: "-", changes: "~" } as const;
 
@@ -28,6 +28,7 @@ export function policyDiffJson(diff: PolicyDiff): string {
 
 function subjectOf({ what, name, pattern }: PolicyChange): string {
   if (what === "app") return "the app";
+  if (pattern === EVERYTHING) return `every ${what}`;
   if (pattern === undefined || pattern === name) return `${what} ${name}`;
   return `${what}s of ${pattern}, for instance ${JSON.stringify(name)}`;
 }
