@@ -4,6 +4,7 @@ import type { Clock } from "../../identity/mod.ts";
 export class ManualClock implements Clock {
   #now = Date.now();
   readonly #sleepers = new Set<{ until: number; wake: () => void }>();
+  #watching: (() => void)[] = [];
 
   now = () => new Date(this.#now);
   monotonic = () => this.#now;
@@ -12,11 +13,19 @@ export class ManualClock implements Clock {
     return new Promise((resolve, reject) => {
       const sleeper = { until: this.#now + ms, wake: resolve };
       this.#sleepers.add(sleeper);
+      for (const look of this.#watching.splice(0)) look();
       signal?.addEventListener("abort", () => {
         this.#sleepers.delete(sleeper);
         reject(signal.reason);
       });
     });
+  }
+
+  /** Resolves once somebody sleeps for just so long. */
+  async sleeping(ms: number): Promise<void> {
+    while (![...this.#sleepers].some(({ until }) => until === this.#now + ms)) {
+      await new Promise<void>((resolve) => this.#watching.push(resolve));
+    }
   }
 
   advance(ms: number): void {

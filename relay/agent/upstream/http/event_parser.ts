@@ -2,7 +2,7 @@
  * Cuts a stream of server-sent events (WHATWG HTML §9.2.6) into events, as bytes: what a server
  * wrote reaches the gate as it was written, bad UTF-8 and long numbers included.
  */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { ExcerptWriter } from "../../../wire/excerpt_writer.ts";
 import { Gather } from "../../../wire/gather.ts";
 import type { Budget } from "./limits.ts";
@@ -106,8 +106,9 @@ export class EventParser {
     }
     const bytes = this.#line.length + piece.length;
     if (bytes > this.#room() || !this.#hold(piece.length)) {
-      this.#startSkipping();
-      return this.#skipping!.push(piece);
+      this.#skip(withoutName(Buffer.concat([this.#line.take(), piece])));
+      this.#lineOpen = true;
+      return;
     }
     this.#line.push(piece);
   }
@@ -123,10 +124,7 @@ export class EventParser {
     if (this.#line.length === 0) return this.#field(piece);
     const before = this.#line.length;
     if (before + piece.length > this.#room()) {
-      this.#startSkipping();
-      this.#skipping!.push(piece);
-      this.#lineOpen = false;
-      return;
+      return this.#skip(withoutName(Buffer.concat([this.#line.take(), piece])));
     }
     this.#line.push(piece);
     this.#release(before);
@@ -138,12 +136,12 @@ export class EventParser {
     return this.#limits.messageBytes + FIELD_NAME_BYTES - data;
   }
 
-  #startSkipping(): void {
-    const begun = this.#data ?? this.#more.take();
-    const line = this.#line.take();
-    this.#skipping = new ExcerptWriter(begun.length > 0 ? begun : withoutName(line));
-    if (begun.length > 0) this.#skipping.push(line);
-    this.#lineOpen = true;
+  /** Gives the event up; `rest` is what does not fit any more. */
+  #skip(rest: Buffer): void {
+    const begun = this.#data ?? (this.#more.length > 0 ? this.#more.take() : undefined);
+    this.#skipping = new ExcerptWriter(begun ?? rest);
+    if (begun) this.#skipping.push(rest);
+    this.#lineOpen = false;
     this.#data = undefined;
     this.#release(this.#held);
   }
@@ -173,12 +171,7 @@ export class EventParser {
     const first = this.#data === undefined && this.#more.length === 0;
     const bytes = (this.#data?.length ?? 0) + this.#more.length + value.length + (first ? 0 : 1);
     const fits = bytes <= this.#limits.messageBytes && this.#hold(value.length + 1);
-    if (!fits) {
-      this.#startSkipping();
-      this.#skipping!.push(value);
-      this.#lineOpen = false;
-      return;
-    }
+    if (!fits) return this.#skip(value);
     if (first) {
       this.#data = value;
       return;
