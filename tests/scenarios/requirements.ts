@@ -45,6 +45,8 @@ export const requirements = {
   "apps.demo": "the demo server tells a bot who it is, as far as its roles go",
   "apps.secrets":
     "values from files and commands reach servers, and nothing that the cluster keeps",
+  "apps.headers": "a server over HTTP is told who calls, and can verify it by the cluster's keys",
+  "apps.forged": "a trait cannot forge a header: the session is refused, and the client told why",
   "apps.labels": "an app has the labels that commands tell, and `tsh mcp ls` says what kind it is",
   "apps.resource": "an app resource is created, served, shown and removed while the cluster runs",
   "watch.metrics": "health and metrics are served for Prometheus where the configuration says",
