@@ -3,6 +3,9 @@
 /** The header that carries the token that the cluster signs; the original's name. */
 export const JWT_HEADER = "teleport-jwt-assertion";
 
+/** Traits that templates of headers may name, beside those that templates of roles may. */
+export const HEADER_TRAITS: readonly string[] = ["id_token"];
+
 /** RFC 9110 §7.6.1 and what belongs to the connection besides. */
 const CONNECTION = new Set([
   "connection",

@@ -25,7 +25,7 @@ export type { Clock } from "./clock.ts";
 export { formatDuration, parseDuration } from "./duration.ts";
 export { IdentityError } from "./error.ts";
 export type { IdentityErrorCode } from "./error.ts";
-export { JWT_HEADER, reservedHeader, validHeaderValue } from "./header.ts";
+export { HEADER_TRAITS, JWT_HEADER, reservedHeader, validHeaderValue } from "./header.ts";
 export { checkIdentity, identityCluster, identityExpiry } from "./identity_check.ts";
 export { formatIdentityFile, parseIdentityFile, readIdentityFile } from "./identity_file.ts";
 export type { IdentityFile } from "./identity_file.ts";

@@ -1,11 +1,9 @@
 /** Which headers an app's configuration may set, and what may stand in them. */
 import * as z from "zod";
 import { parseTemplate } from "../../policy/mod.ts";
-import { reservedHeader, validHeaderValue } from "../header.ts";
+import { HEADER_TRAITS, reservedHeader, validHeaderValue } from "../header.ts";
+import { mapInstead } from "./fields.ts";
 import { hinted } from "./problems.ts";
-
-/** The traits of a header's template that the agent makes, beside those of the bot. */
-export const SESSION_TRAITS = ["id_token"] as const;
 
 export const headerName = z.string().superRefine((name, context) => {
   // RFC 9110 §5.6.2: a field name is a token.
@@ -19,7 +17,7 @@ export const headerName = z.string().superRefine((name, context) => {
 });
 
 export const headerValue = z.string().max(8192).superRefine((value, context) => {
-  const parsed = parseTemplate(value, SESSION_TRAITS);
+  const parsed = parseTemplate(value, HEADER_TRAITS);
   if (!parsed.ok) context.addIssue(hinted(parsed.message, parsed.hint));
   else if (!validHeaderValue(value)) {
     context.addIssue(hinted("a header's value has printable characters only, on one line"));
@@ -33,4 +31,4 @@ export const header = z.preprocess((written) => {
   return colon < 0
     ? { name: written, value: undefined }
     : { name: written.slice(0, colon).trim(), value: written.slice(colon + 1).trim() };
-}, z.strictObject({ name: headerName, value: headerValue }));
+}, z.strictObject({ name: headerName, value: headerValue }, mapInstead('"Name: value"')));

@@ -1,7 +1,7 @@
 /** Where a value comes from: written out, or from a file, a variable or a command of the agent. */
 import * as z from "zod";
 import type { ValueSource } from "../app.ts";
-import { period } from "./fields.ts";
+import { mapInstead, period } from "./fields.ts";
 import { hinted } from "./problems.ts";
 
 /** A command that prints a secret is asked again after this time, unless the file says otherwise. */
@@ -38,12 +38,13 @@ type Fields = {
 /** A text, or a map with one of `value`, `file`, `env` and `command`. */
 export const valueSource = z.preprocess(
   (written) => typeof written === "string" ? { value: written } : written,
-  z.strictObject({ value: z.string().optional(), ...referenceFields }).superRefine(
-    (fields, context) => {
-      const problem = sourceProblem(fields, WAYS);
-      if (problem) context.addIssue(problem);
-    },
-  ),
+  z.strictObject({ value: z.string().optional(), ...referenceFields }, mapInstead("a text"))
+    .superRefine(
+      (fields, context) => {
+        const problem = sourceProblem(fields, WAYS);
+        if (problem) context.addIssue(problem);
+      },
+    ),
 );
 
 /** What is wrong with the fields of one source, taken together. */

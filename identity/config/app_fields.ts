@@ -1,8 +1,68 @@
-/** An app in the words of its schema: what `toApp()` would read back. */
+/** From the words of the schema to an app, and back. */
 import type { App, McpServer, Rewrite, ValueSource } from "../app.ts";
 import { formatDuration } from "../duration.ts";
+import { toValueSource } from "./_value_source.ts";
+import type { AppFields } from "./app_schema.ts";
 
-/** The fields of an app, as they stand under `spec` of a resource. */
+/** Added to MCP apps by the original, so that roles can select them. */
+const MCP_LABEL = { "teleport.internal/app-sub-kind": "mcp" };
+
+/** Who an app is, beside its fields. */
+export interface AppNaming {
+  readonly name: string;
+  readonly description: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** The app that checked fields describe. */
+export function toApp(naming: AppNaming, fields: AppFields): App {
+  const { commands, insecure_skip_verify, mcp, rewrite } = fields;
+  return {
+    name: naming.name,
+    description: naming.description,
+    uri: fields.uri || "mcp+stdio://",
+    labels: { ...naming.labels, ...MCP_LABEL },
+    ...(commands.length > 0 && {
+      dynamicLabels: commands.map(({ period, ...label }) => ({ ...label, periodMs: period })),
+    }),
+    ...(mcp && { mcp: toServer(mcp) }),
+    ...(insecure_skip_verify && { insecureSkipVerify: true }),
+    ...(rewrite && { rewrite: toRewrite(rewrite) }),
+  };
+}
+
+function toServer(
+  { command, args, run_as_host_user, cwd, env, pass_env }: NonNullable<AppFields["mcp"]>,
+): McpServer {
+  return {
+    command,
+    args,
+    runAsHostUser: run_as_host_user,
+    ...(cwd !== undefined && { cwd }),
+    ...(env && {
+      env: Object.fromEntries(
+        Object.entries(env).map(([name, source]) => [name, toValueSource(source)]),
+      ),
+    }),
+    ...(pass_env && { passEnv: pass_env }),
+  };
+}
+
+function toRewrite(
+  { jwt_claims, headers, headers_from }: NonNullable<AppFields["rewrite"]>,
+): Rewrite {
+  return {
+    jwtClaims: jwt_claims,
+    headers,
+    headersFrom: headers_from.map(({ name, prefix, ...source }) => ({
+      name,
+      prefix,
+      from: toValueSource(source),
+    })),
+  };
+}
+
+/** The fields of an app, as they stand under `spec` of a resource; `toApp()` would read them back. */
 export function toAppFields(app: App): Record<string, unknown> {
   const { dynamicLabels, insecureSkipVerify, mcp, rewrite, uri } = app;
   return {

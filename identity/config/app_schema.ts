@@ -1,25 +1,20 @@
 /**
  * What an app may say of itself, wherever it is written: in `app_service.apps` of a file or in a
- * resource of `kind: app`. Both have these fields, and both mean by them what `toApp()` says.
+ * resource of `kind: app`. Both have these fields, and both mean by them what `toApp()` in `app_fields.ts` says.
  */
 import * as z from "zod";
 import { appTransport, serverUrl } from "../app.ts";
-import type { App, McpServer, Rewrite } from "../app.ts";
 import { header, headerName } from "./_header_rules.ts";
 import {
   argv,
   MIN_PERIOD_MS,
   referenceFields,
   sourceProblem,
-  toValueSource,
   valueSource,
   variable,
 } from "./_value_source.ts";
 import { period, toggle } from "./fields.ts";
 import { hinted, nearest } from "./problems.ts";
-
-/** Added to MCP apps by the original, so that roles can select them. */
-const MCP_LABEL = { "teleport.internal/app-sub-kind": "mcp" };
 
 const DEFAULT_LABEL_PERIOD_MS = 60_000;
 const MAX_LABELS = 64;
@@ -89,14 +84,9 @@ export const appFields = {
 };
 
 const fields = z.object(appFields);
-type AppFields = z.infer<typeof fields>;
 
-/** Who an app is, beside its fields. */
-export interface AppNaming {
-  readonly name: string;
-  readonly description: string;
-  readonly labels: Readonly<Record<string, string>>;
-}
+/** The fields, checked. */
+export type AppFields = z.infer<typeof fields>;
 
 /** What is wrong with fields taken together; for `superRefine()` of a schema that has them. */
 export function checkAppFields(app: AppFields, context: z.RefinementCtx): void {
@@ -133,59 +123,15 @@ export function checkAppFields(app: AppFields, context: z.RefinementCtx): void {
 }
 
 /** A header that has a value from elsewhere has one: two would leave it to the server which counts. */
-function secondHeader({ headers, headers_from }: z.infer<typeof rewrite>): number | undefined {
+function secondHeader(
+  { headers, headers_from }: NonNullable<AppFields["rewrite"]>,
+): number | undefined {
   const names = [...headers, ...headers_from].map(({ name }) => name.toLowerCase());
   const second = headers_from.findIndex((_, index) => {
     const at = headers.length + index;
     return names.indexOf(names[at] ?? "") !== at;
   });
   return second < 0 ? undefined : second;
-}
-
-/** The app that checked fields describe. */
-export function toApp(naming: AppNaming, fields: AppFields): App {
-  const { commands, insecure_skip_verify, mcp, rewrite } = fields;
-  return {
-    name: naming.name,
-    description: naming.description,
-    uri: fields.uri || "mcp+stdio://",
-    labels: { ...naming.labels, ...MCP_LABEL },
-    ...(commands.length > 0 && {
-      dynamicLabels: commands.map(({ period, ...label }) => ({ ...label, periodMs: period })),
-    }),
-    ...(mcp && { mcp: toServer(mcp) }),
-    ...(insecure_skip_verify && { insecureSkipVerify: true }),
-    ...(rewrite && { rewrite: toRewrite(rewrite) }),
-  };
-}
-
-function toServer(
-  { command, args, run_as_host_user, cwd, env, pass_env }: z.infer<typeof mcp>,
-): McpServer {
-  return {
-    command,
-    args,
-    runAsHostUser: run_as_host_user,
-    ...(cwd !== undefined && { cwd }),
-    ...(env && {
-      env: Object.fromEntries(
-        Object.entries(env).map(([name, source]) => [name, toValueSource(source)]),
-      ),
-    }),
-    ...(pass_env && { passEnv: pass_env }),
-  };
-}
-
-function toRewrite({ jwt_claims, headers, headers_from }: z.infer<typeof rewrite>): Rewrite {
-  return {
-    jwtClaims: jwt_claims,
-    headers,
-    headersFrom: headers_from.map(({ name, prefix, ...source }) => ({
-      name,
-      prefix,
-      from: toValueSource(source),
-    })),
-  };
 }
 
 function uriProblem(value: string): ReturnType<typeof hinted> | undefined {

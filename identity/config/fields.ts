@@ -44,3 +44,11 @@ export const hostPort = z.string().transform((text, context): HostPort => {
   context.issues.push({ code: "custom", input: text, message });
   return z.NEVER;
 });
+
+/** What a map says that has a shorthand, when it is neither. */
+export function mapInstead(
+  shorthand: string,
+): { readonly error: (issue: { readonly code: string }) => string | undefined } {
+  const message = `write ${shorthand} in quotes, or a map`;
+  return { error: ({ code }) => code === "invalid_type" ? message : undefined };
+}

@@ -1,6 +1,7 @@
 /** Configuration files with positions, for every program that has one. */
-export { appFields, appLabels, appName, checkAppFields, toApp } from "./app_schema.ts";
-export type { AppNaming } from "./app_schema.ts";
+export { toApp } from "./app_fields.ts";
+export type { AppNaming } from "./app_fields.ts";
+export { appFields, appLabels, appName, checkAppFields } from "./app_schema.ts";
 export { hostPort, oneOrMany, period, toggle } from "./fields.ts";
 export type { HostPort } from "./fields.ts";
 export { placeOf } from "./problems.ts";

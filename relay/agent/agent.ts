@@ -148,10 +148,9 @@ export class Agent {
         log,
         tasks: this.#tasksOf(verdict.app),
         observer: this.#options.observer?.session(verdict.app, admission.claims),
-        startUpstream: (presented, handlers) => {
-          const app = this.#options.appSettings?.(presented.name) ?? presented;
-          return startSessionServer({
-            app,
+        startUpstream: async (presented, handlers) =>
+          await startSessionServer({
+            app: this.#settingsOf(presented),
             admission,
             view,
             signAppToken: this.#options.signAppToken,
@@ -159,8 +158,7 @@ export class Agent {
             reaper: this.#reaper,
             clock,
             log,
-          }, handlers);
-        },
+          }, handlers),
       },
       verdict,
       (handlers) => new Channel(stream, handlers),
@@ -228,6 +226,15 @@ export class Agent {
       await audit.append(events.refusedStart({ address: from.address, end, because }));
     }
     await sayEnd(stream, end);
+  }
+
+  /** What the view says is not enough to reach a server where there are settings of our own. */
+  #settingsOf(presented: App): App {
+    const { appSettings } = this.#options;
+    const app = appSettings ? appSettings(presented.name) : presented;
+    if (app) return app;
+    const message = `Cannot start app "${presented.name}": this agent serves it no more`;
+    throw new RelayError("SERVER_START_FAILED", message);
   }
 
   #tasksOf({ name }: App): TaskRegistry {

@@ -231,6 +231,11 @@ const bad: readonly { what: string; app: readonly string[]; says: RegExp }[] = [
     says: /f:4:56: unknown key `fille` \(did you mean `file`\?\)/,
   },
   {
+    what: "a number, which YAML may have changed already",
+    app: ["mcp: {command: x, run_as_host_user: y, env: {PORT: 0x50}}"],
+    says: /f:4:58: .*write a text in quotes, or a map/,
+  },
+  {
     what: "a variable that is none",
     app: ["mcp: {command: x, run_as_host_user: y, pass_env: [A=B]}"],
     says: /f:4:57: .*the name of a variable/,

@@ -2,7 +2,7 @@
 import { formatProblem, parseRoles } from "../../../policy/mod.ts";
 import type { Problem } from "../../../policy/mod.ts";
 import type { ZodType } from "zod";
-import { toApp } from "../../config/app_schema.ts";
+import { toApp } from "../../config/app_fields.ts";
 import { placeOf, schemaProblems } from "../../config/problems.ts";
 import { IdentityError } from "../../error.ts";
 import type { ItemKind } from "../../storage/store.ts";

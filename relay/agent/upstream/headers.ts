@@ -6,6 +6,7 @@ import {
   type App,
   type AppTokenRequest,
   type Clock,
+  HEADER_TRAITS,
   JWT_HEADER,
   type Log,
   type Principal,
@@ -80,7 +81,7 @@ function tokenOf(
 }
 
 function template(app: App, value: string): Template {
-  const parsed = parseTemplate(value, ["id_token"]);
+  const parsed = parseTemplate(value, HEADER_TRAITS);
   if (parsed.ok) return parsed.template;
   throw new RelayError("CONFIG_INVALID", `Cannot use a header of app "${app.name}"`, {
     hint: parsed.message,
