@@ -25,6 +25,6 @@ export type { Role, RoleOptions, Subject, Traits } from "./role.ts";
 export { type ChangeStep, smallestChange } from "./smallest_change.ts";
 export { runPolicyTests, type TestReport } from "./run_tests.ts";
 export { expandTemplate, parseTemplate, type Template } from "./template.ts";
-export type { LoadRole } from "./test_file.ts";
+export type { LoadRole, RoleText } from "./test_file.ts";
 export { formatTestReport, testReportJson, testReportJunit } from "./test_report.ts";
 export { parseWorld } from "./world_file.ts";

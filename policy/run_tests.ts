@@ -115,10 +115,12 @@ class CoverageBook {
 
   constructor(roles: readonly Role[]) {
     for (const role of roles) {
-      for (const rule of rulesOf(role)) this.#rules.set(keyOf(rule), rule);
       const { labels, expression } = role.allow;
       const openers = [labels?.ref, expression?.ref].filter((ref) => ref !== undefined);
-      this.#openers.set(`${role.at.file} ${role.name}`, openers.map(keyOf));
+      for (const rule of rulesOf(role)) {
+        this.#rules.set(keyOf(rule), rule);
+        this.#openers.set(keyOf(rule), openers.map(keyOf));
+      }
     }
   }
 
@@ -128,7 +130,7 @@ class CoverageBook {
     this.#seen.add(keyOf(by));
     if (decision.effect === "deny" && decision.because === "denied_by_rule") return;
     // A rule of the allow side speaks only because the labels beside it fitted.
-    for (const key of this.#openers.get(`${by.file} ${by.role}`) ?? []) this.#seen.add(key);
+    for (const key of this.#openers.get(keyOf(by)) ?? []) this.#seen.add(key);
   }
 
   report(): Coverage {
@@ -137,6 +139,7 @@ class CoverageBook {
   }
 }
 
-function keyOf({ file, role, path }: RuleRef): string {
-  return `${file}\n${role}\n${path}`;
+/** Roles of one name may stand in one file, each written out in a case of its own. */
+function keyOf({ file, line, column, role, path }: RuleRef): string {
+  return JSON.stringify([file, line, column, role, path]);
 }

@@ -40,8 +40,16 @@ export interface TestFile {
   readonly problems: readonly Problem[];
 }
 
-/** How to get the text of a role that a test names by its path; throws when there is none. */
-export type LoadRole = (path: string, from: string) => string;
+/**
+ * How to get the text of a role file that the test file `from` names by its path, and the name that
+ * the file has in messages; throws when there is none.
+ */
+export type LoadRole = (path: string, from: string) => RoleText;
+
+export interface RoleText {
+  readonly file: string;
+  readonly text: string;
+}
 
 const FILE_KEYS = ["source", "roles", "cases"];
 const CASE_KEYS = [
@@ -114,15 +122,15 @@ class TestReader {
   #loaded(node: SourceNode): RoleScope {
     const path = asText(node, "A role", this.findings)?.value;
     if (path === undefined) return { roles: [], problems: [] };
-    let text: string;
+    let loaded: RoleText;
     try {
-      text = this.load(path, this.file);
+      loaded = this.load(path, this.file);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       this.findings.problem(node.at, `Cannot read role file ${path}: ${reason}`);
       return { roles: [], problems: [] };
     }
-    return parseRoles(text, path);
+    return parseRoles(loaded.text, loaded.file);
   }
 
   #case(

@@ -19,7 +19,16 @@ export async function appAgent(host: AppAgentHost): Promise<number> {
   const rest = host.args.toSpliced(at, 1);
   if (verb === "policy") {
     const { policy } = await import("./policy.ts");
-    return await policy({ args: rest, stdout: host.stdout, stderr: host.stderr });
+    const { stdout, stderr } = host;
+    // Signals are taken over only by a command that goes on until it is told to end.
+    return await policy({
+      args: rest,
+      stdout,
+      stderr,
+      get signal() {
+        return host.signal;
+      },
+    });
   }
   if (host.programName === "tctl" || verb === "ctl") {
     const { tctl } = await import("./tctl.ts");

@@ -5,6 +5,8 @@ export interface PolicyHost {
   readonly args: readonly string[];
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown };
+  /** Ends a command that would go on for ever. */
+  readonly signal: AbortSignal;
 }
 
 /** They throw: one of our errors, or commander's own once it has told the user on stderr. */
@@ -29,6 +31,7 @@ export async function policy(host: PolicyHost): Promise<number> {
       new Option("-f, --format <format>", "format of the report")
         .choices(["text", "json", "junit"] as const).default("text" as const),
     )
+    .option("-w, --watch", "run again whenever a file changes, until interrupted")
     .addHelpText("after", "\nExit code: 0 all passed, 1 a case failed, 2 a test file is wrong")
     .action(async (paths, options) => {
       const { testPolicy } = await import("./policy_test_command.ts");

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { policy } from "../../cli/commands/policy.ts";
 import { test, type TestContext } from "../support/harness.ts";
+import { runPolicy } from "../support/policy_command.ts";
 
 const ROLE = `kind: role
 version: v8
@@ -40,16 +40,7 @@ function setUp(context: TestContext, expected = "deny") {
     root,
     role,
     cases,
-    async run(...args: string[]) {
-      let stdout = "";
-      let stderr = "";
-      const code = await policy({
-        args,
-        stdout: { write: (text) => stdout += text },
-        stderr: { write: (text) => stderr += text },
-      });
-      return { code, stdout, stderr };
-    },
+    run: (...args: string[]) => runPolicy(args),
   };
 }
 

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { policy } from "../../cli/commands/policy.ts";
 import { test, type TestContext } from "../support/harness.ts";
+import { runPolicy } from "../support/policy_command.ts";
 
 const role = (tools: string) =>
   `kind: role
@@ -29,13 +29,8 @@ function setUp(context: TestContext) {
     narrow: file("narrow.yaml", role("['read_*']")),
     wide: file("wide.yaml", role("['*']")),
     async run(...args: string[]) {
-      let stdout = "";
-      const code = await policy({
-        args: ["diff", ...args],
-        stdout: { write: (text) => stdout += text },
-        stderr: { write: (text) => stdout += text },
-      });
-      return { code, stdout };
+      const { code, stdout, stderr } = await runPolicy(["diff", ...args]);
+      return { code, stdout: stdout + stderr };
     },
   };
 }

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { policy } from "../../cli/commands/policy.ts";
 import { test, type TestContext } from "../support/harness.ts";
+import { runPolicy } from "../support/policy_command.ts";
 
 const ROLE = `kind: role
 version: v8
@@ -23,16 +23,8 @@ function setUp(context: TestContext) {
   writeFileSync(role, ROLE);
   return {
     role,
-    async run(...args: string[]) {
-      let stdout = "";
-      let stderr = "";
-      const code = await policy({
-        args: ["explain", "--role", role, "--app", "files", "--label", "team=a", ...args],
-        stdout: { write: (text) => stdout += text },
-        stderr: { write: (text) => stderr += text },
-      });
-      return { code, stdout, stderr };
-    },
+    run: (...args: string[]) =>
+      runPolicy(["explain", "--role", role, "--app", "files", "--label", "team=a", ...args]),
   };
 }
 

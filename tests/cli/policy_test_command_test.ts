@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { policy } from "../../cli/commands/policy.ts";
 import { test, type TestContext } from "../support/harness.ts";
+import { runPolicy } from "../support/policy_command.ts";
 
 const ROLE = `kind: role
 version: v8
@@ -40,16 +40,7 @@ function setUp(context: TestContext, expected = "deny") {
     root,
     role,
     cases,
-    async run(...args: string[]) {
-      let stdout = "";
-      let stderr = "";
-      const code = await policy({
-        args,
-        stdout: { write: (text) => stdout += text },
-        stderr: { write: (text) => stderr += text },
-      });
-      return { code, stdout, stderr };
-    },
+    run: (...args: string[]) => runPolicy(args),
   };
 }
 
@@ -80,4 +71,40 @@ test("`policy test --format=json` prints passed, failed and cases alone", async 
   const report = JSON.parse(stdout);
   assert.deepEqual(Object.keys(report), ["passed", "failed", "cases"]);
   assert.deepEqual([report.passed, report.failed, report.cases.length], [2, 0, 2]);
+});
+
+test("`policy test --watch` runs again when a file changes, waits for one that is away, and ends when told", async (context) => {
+  const { cases, role, root } = setUp(context);
+  const stop = new AbortController();
+  const shown: string[] = [];
+  let told = () => {};
+  const running = runPolicy(["test", "--watch", root], {
+    signal: stop.signal,
+    onOutput: (stdout) => {
+      shown.splice(0, shown.length, ...stdout.match(/\d+ passed, \d+ failed/g) ?? []);
+      told();
+    },
+  });
+  const until = async (count: number) => {
+    while (shown.length < count) await new Promise<void>((resolve) => told = resolve);
+    return shown[count - 1];
+  };
+  // As editors save: a new file takes the place of the old one.
+  const save = (path: string, text: string) => {
+    writeFileSync(`${path}.new`, text);
+    renameSync(`${path}.new`, path);
+  };
+  assert.equal(await until(1), "2 passed, 0 failed");
+  save(role, ROLE.replace("read_*", "write_*").replace("read_file", "write_file"));
+  assert.equal(await until(2), "0 passed, 2 failed");
+  rmSync(role);
+  assert.equal(await until(3), "1 passed, 1 failed");
+  save(role, ROLE);
+  assert.equal(await until(4), "2 passed, 0 failed");
+  save(cases, CASES.replace("EXPECTED", "allow"));
+  assert.equal(await until(5), "1 passed, 1 failed");
+  stop.abort();
+  const { code, stdout } = await running;
+  assert.equal(code, 1);
+  assert.match(stdout, /Cannot read role file role\.yaml/);
 });

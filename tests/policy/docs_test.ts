@@ -51,7 +51,7 @@ test("docs/policy.md: the test file that it shows runs and passes", () => {
   const [text] = examples("Tests for roles");
   const report = runPolicyTests(
     [{ file: "docs/policy.md", text: text ?? "" }],
-    () => guide ?? "",
+    (file) => ({ file, text: guide ?? "" }),
   );
   assert.deepEqual(report.problems.map(formatProblem), []);
   assert.deepEqual([report.passed, report.failed], [1, 0]);

@@ -23,9 +23,9 @@ spec:
 `;
 
 function run(text: string, role = ROLE) {
-  return runPolicyTests([{ file: "t.yaml", text }], (path) => {
-    if (path !== "role.yaml") throw new Error("no such file");
-    return role;
+  return runPolicyTests([{ file: "t.yaml", text }], (file) => {
+    if (file !== "role.yaml") throw new Error("no such file");
+    return { file, text: role };
   });
 }
 
@@ -100,4 +100,34 @@ test("testReportJunit() escapes what it quotes", () => {
   assert.match(xml, /tests="1" failures="1"/);
   assert.match(xml, /name="&lt;&amp;"/);
   assert.match(xml, /list_&lt;b&gt;/);
+});
+
+test("coverage tells roles of one name apart, whether in two files or written out in two cases", () => {
+  const files = ["a", "b"].map((folder) => ({
+    file: `${folder}/t.yaml`,
+    text: caseOf(`tool: ${folder === "a" ? "read_a" : "list_<b>"}, expect: allow`),
+  }));
+  const { coverage } = runPolicyTests(files, (path, from) => ({
+    file: `${from[0]}/${path}`,
+    text: ROLE,
+  }));
+  const inFiles = coverage.untested.map(({ file, rule }) => `${file} ${rule}`);
+  assert.deepEqual(inFiles, [
+    "a/role.yaml list_<b>",
+    "a/role.yaml read_secret",
+    "b/role.yaml read_*",
+    "b/role.yaml read_secret",
+  ]);
+
+  const inline = (tools: string) =>
+    `  roles: [{kind: role, version: v8, metadata: {name: r}, spec: {allow: {app_labels: {env: dev}, ` +
+    `mcp: {tools: [${tools}]}}}}]\n  app: {name: a, labels: {env: dev}}\n`;
+  const text = `cases:\n- name: one\n${inline("x, y")}  tool: x\n  expect: allow\n- name: two\n${
+    inline("z")
+  }  tool: q\n  expect: deny\n`;
+  const { untested } = run(text).coverage;
+  assert.deepEqual(untested.map(({ rule }) => rule).filter((rule) => rule.length === 1), [
+    "y",
+    "z",
+  ]);
 });

@@ -10,7 +10,7 @@ const folder = new URL("../vectors/policy/", import.meta.url);
 const files = readdirSync(folder).filter((name) => name.endsWith(".yaml")).sort()
   .map((file) => ({ file, text: readFileSync(new URL(file, folder), "utf8") }));
 
-function noFiles(path: string): string {
+function noFiles(path: string): never {
   throw new Error(`vectors bring their roles with them, not ${path}`);
 }
 
