@@ -18,6 +18,8 @@ let coin = 1;
 
 export class NameMemory<Answer extends object> {
   readonly #answers = new Map<string, Answer>();
+  /** What is kept at any time. */
+  readonly known: ReadonlyMap<string, Answer> = this.#answers;
   readonly #salt = Math.imul(++memories, 0x9e3779b1);
 
   /** With `at: "first"` for answers that cost more to find than to keep. */

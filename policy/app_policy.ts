@@ -61,6 +61,8 @@ export interface CompiledRoles {
   readonly lock: "strict" | "best_effort";
 }
 
+const NONE_KNOWN: ReadonlyMap<string, Decision> = new Map();
+
 /** The policy over compiled lists. */
 export class CompiledAppPolicy implements AppPolicy {
   readonly access: Decision;
@@ -77,6 +79,8 @@ export class CompiledAppPolicy implements AppPolicy {
   readonly #allowGuarded: readonly GuardedEntry[];
   readonly #roles: CompiledRoles;
   #tools: NameMatcher | undefined;
+  /** Names whose decision is known and depends on nothing else. */
+  #known: ReadonlyMap<string, Decision> = NONE_KNOWN;
   #resources: ListMatcher | undefined;
   #prompts: ListMatcher | undefined;
 
@@ -100,10 +104,14 @@ export class CompiledAppPolicy implements AppPolicy {
   }
 
   decideTool(name: string, call?: ToolCall): Decision {
+    const known = this.#known.get(name);
+    if (known !== undefined) return known;
     if (this.#closed) return this.access;
     // Built at the first question: reaching an app asks for no tool.
-    const plain = (this.#tools ??= this.#roles.tools.plain()).decide(name);
-    return this.#guarded ? this.#guardedTool(name, plain, call) : plain;
+    const tools = this.#tools ??= this.#roles.tools.plain();
+    if (this.#guarded) return this.#guardedTool(name, tools.decide(name), call);
+    this.#known = tools.known;
+    return tools.decide(name);
   }
 
   listTool(name: string, definition?: string): Decision {

@@ -26,6 +26,8 @@ const NO_MATCH: Decision = { effect: "deny", because: "no_match" };
 /** Decides names, and remembers. */
 export abstract class NameMatcher {
   readonly #memory = new NameMemory<Decision>();
+  /** The names that are remembered, whenever one asks. */
+  readonly known: ReadonlyMap<string, Decision> = this.#memory.known;
 
   decide(name: string): Decision {
     return this.#memory.get(name) ?? this.#memory.keep(name, this.judge(name));

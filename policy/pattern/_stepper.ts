@@ -10,6 +10,9 @@ export const Before = { START: 0, NEWLINE: 1, WORD: 2, OTHER: 3 } as const;
 /** Instructions that a short way may have; beyond, marks make sure that none is followed twice. */
 const MAX_NEAR = 12;
 
+/** Words kept to say which positions take which class. */
+const MAX_ACCEPTING = 1 << 14;
+
 export class Stepper {
   readonly alphabet: Alphabet;
   /** Length in words of a set of positions. */
@@ -31,6 +34,12 @@ export class Stepper {
   /** For each position, where `#near` lists what it goes on to; equal bounds: ask `#follow`. */
   readonly #nearStart: Int32Array;
   readonly #near: Int32Array;
+  /** Whether nothing but the end of the text is looked ahead to. */
+  readonly #simple: boolean;
+  /** The positions that go on to the one below and to no other. */
+  readonly #chained: Int32Array;
+  /** By class, the positions that take a character of it; made when first needed. */
+  readonly #accepting = new Map<number, Int32Array>();
   readonly #marks: Uint32Array;
   #mark = 0;
   readonly #stack: Int32Array;
@@ -66,6 +75,13 @@ export class Stepper {
       this.#nearStart[position + 1] = near.length;
     });
     this.#near = Int32Array.from(near);
+    this.#simple = program.assertions < 2 << ASSERTION_CODES.end_text;
+    this.#chained = new Int32Array(this.words);
+    for (let p = 1; p < instructions.length; p++) {
+      const start = this.#nearStart[p]!;
+      const single = this.#nearStart[p + 1] === start + 1 && near[start] === p - 1;
+      if (single) this.#chained[p >> 5]! |= 1 << (p & 31);
+    }
   }
 
   /** Sets `next` to where all patterns begin. */
@@ -82,6 +98,10 @@ export class Stepper {
   step(sets: Int32Array, offset: number, before: number, charClass: number): void {
     this.#begin();
     const { alphabet } = this;
+    if (this.#simple && charClass !== alphabet.size) {
+      this.#stepSimple(sets, offset, charClass);
+      return;
+    }
     const { assertions, op, out, arg } = this.#program;
     const after = alphabet.isWord[charClass]
       ? Before.WORD
@@ -96,19 +116,61 @@ export class Stepper {
     for (let i = 0; i < count; i++) {
       const pc = this.#active[i]!;
       if (op[pc] !== Op.CHAR || !alphabet.holds(arg[pc]!, charClass)) continue;
-      const position = this.#position[pc]!;
-      const end = this.#nearStart[position + 1]!;
-      let n = this.#nearStart[position]!;
-      if (n === end) this.#follow(out[pc]!, after, -1);
-      else {
-        this.visits += end - n;
-        for (; n < end; n++) {
-          const reached = this.#near[n]!;
-          this.next[reached >> 5]! |= 1 << (reached & 31);
-        }
-      }
+      this.#goOn(this.#position[pc]!, out[pc]!, after);
     }
     this.#finish(after);
+  }
+
+  /** The same where a character decides alone: whole words of positions at a time. */
+  #stepSimple(sets: Int32Array, offset: number, charClass: number): void {
+    const { out } = this.#program;
+    const { next, words } = this;
+    const after = this.alphabet.isNewline[charClass] ? Before.NEWLINE : Before.OTHER;
+    const accepting = this.#accepting.get(charClass) ?? this.#findAccepting(charClass);
+    this.visits += words;
+    for (let w = 0; w < words; w++) {
+      const taken = sets[offset + w]! & accepting[w]!;
+      const chain = taken & this.#chained[w]!;
+      next[w]! |= chain >>> 1;
+      if (chain & 1) next[w - 1]! |= 1 << 31;
+      for (let rest = taken & ~chain; rest !== 0; rest &= rest - 1) {
+        const position = (w << 5) + 31 - Math.clz32(rest & -rest);
+        this.visits++;
+        this.#goOn(position, out[this.#instruction[position]!]!, after);
+      }
+    }
+    this.before = Before.OTHER;
+    if (after !== Before.OTHER) this.#finish(after);
+  }
+
+  /** Adds to `next` what the character at a position leads to. */
+  #goOn(position: number, out: number, after: number): void {
+    const end = this.#nearStart[position + 1]!;
+    let n = this.#nearStart[position]!;
+    if (n === end) {
+      this.#follow(out, after, -1);
+      return;
+    }
+    this.visits += end - n;
+    for (; n < end; n++) {
+      const reached = this.#near[n]!;
+      this.next[reached >> 5]! |= 1 << (reached & 31);
+    }
+  }
+
+  #findAccepting(charClass: number): Int32Array {
+    const { op, arg } = this.#program;
+    const accepting = new Int32Array(this.words);
+    this.#instruction.forEach((pc, position) => {
+      if (op[pc] === Op.CHAR && this.alphabet.holds(arg[pc]!, charClass)) {
+        accepting[position >> 5]! |= 1 << (position & 31);
+      }
+    });
+    this.visits += this.#instruction.length;
+    // A pattern with many classes is slower, not larger.
+    if ((this.#accepting.size + 1) * this.words > MAX_ACCEPTING) this.#accepting.clear();
+    this.#accepting.set(charClass, accepting);
+    return accepting;
   }
 
   /**

@@ -3,14 +3,18 @@ import { newEnforcer, newModelFromString } from "casbin";
 import picomatch from "picomatch";
 import { RE2JS } from "re2js";
 import { compilePolicy, parseRole } from "../../policy/mod.ts";
-import type { AppPolicy } from "../../policy/mod.ts";
+import type { AppPolicy, Role } from "../../policy/mod.ts";
 import type { BenchApp, BenchPattern, BenchRole, Workload } from "./_policy_workload.ts";
 
 /** Whether a tool of an app is allowed. */
 export type Ask = (app: number, tool: string) => boolean;
 
+/** Answers at once, and wrong: what the harness itself costs. */
+export const FLOOR = "(harness)";
+
 export const ENGINES: Readonly<Record<string, (load: Workload) => Ask | Promise<Ask>>> = {
   postern,
+  [FLOOR]: () => (app, tool) => tool.length > app,
   re2js: (load) =>
     byPatterns(load, ({ source }) => {
       const compiled = RE2JS.compile(asExpression(source));
@@ -23,13 +27,20 @@ export const ENGINES: Readonly<Record<string, (load: Workload) => Ask | Promise<
       return (text) => expression.test(text);
     }),
   casbin,
+  "casbin, by rows": casbinRows,
   cedar,
 };
 
+/** The roles of a workload, as a file has them. */
+export function parsedRoles({ allow, deny }: Workload): Role[] {
+  const roles = allow.map((role) => parseRole(roleText(role, "allow"), role.name));
+  return [...roles, parseRole(roleText(deny, "deny"), deny.name)];
+}
+
 /** Roles compiled once for each app, as an agent holds them. */
-function postern({ allow, deny, apps }: Workload): Ask {
-  const roles = [...allow.map((role) => parseRole(roleText(role, "allow"), role.name))];
-  roles.push(parseRole(roleText(deny, "deny"), deny.name));
+function postern(load: Workload): Ask {
+  const { apps } = load;
+  const roles = parsedRoles(load);
   const subject = { name: "bot", traits: {} };
   const policies: AppPolicy[] = [];
   return (app, tool) => {
@@ -79,29 +90,24 @@ function asExpression(source: string): string {
   return `^${source.split("*").map((piece) => RE2JS.quote(piece)).join("(.*)")}$`;
 }
 
+/** Casbin with as little to do as can be: one function of ours judges a role whole. */
 async function casbin(load: Workload): Promise<Ask> {
-  const model = newModelFromString(`
+  const enforcer = await newEnforcer(newModelFromString(`
 [request_definition]
 r = app, tool
 [policy_definition]
 p = role, eft
 [policy_effect]
-e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
+${EFFECT}
 [matchers]
 m = fits(r.app, r.tool, p.role)
-`);
-  const enforcer = await newEnforcer(model);
+`));
   const byName = new Map<string, BenchRole>();
   for (const role of [...load.allow, load.deny]) {
     byName.set(role.name, role);
     await enforcer.addPolicy(role.name, role === load.deny ? "deny" : "allow");
   }
-  const tests = new Map<string, RegExp>();
-  const matches = ({ source }: BenchPattern, text: string) => {
-    let test = tests.get(source);
-    if (!test) tests.set(source, test = new RegExp(asExpression(source)));
-    return test.test(text);
-  };
+  const matches = expressions();
   await enforcer.addFunction("fits", (app: BenchApp, tool: string, name: string) => {
     const role = byName.get(name)!;
     return Object.entries(role.labels).every(([key, values]) =>
@@ -109,6 +115,55 @@ m = fits(r.app, r.tool, p.role)
     ) && role.tools.some((pattern) => matches(pattern, tool));
   });
   return (app, tool) => enforcer.enforceSync(load.apps[app], tool);
+}
+
+/** Casbin as its documentation has it: the model says how, each row of the policy what. */
+async function casbinRows(load: Workload): Promise<Ask> {
+  const keys = Object.keys(load.allow[0]!.labels);
+  const tests = [...keys.map((key) => `fits(r.${key}, p.${key})`), "fits(r.tool, p.tools)"];
+  const enforcer = await newEnforcer(newModelFromString(`
+[request_definition]
+r = ${keys.join(", ")}, tool
+[policy_definition]
+p = ${keys.join(", ")}, tools, eft
+[policy_effect]
+${EFFECT}
+[matchers]
+m = ${tests.join(" && ")}
+`));
+  const lists = new Map<string, readonly BenchPattern[]>();
+  const named = (patterns: readonly BenchPattern[]) => {
+    const name = patterns.map(({ source }) => source).join(";");
+    lists.set(name, patterns);
+    return name;
+  };
+  const any = [{ source: "*", globs: ["*"] }];
+  for (const role of [...load.allow, load.deny]) {
+    const columns = keys.map((key) => named(role.labels[key] ?? any));
+    const effect = role === load.deny ? "deny" : "allow";
+    await enforcer.addPolicy(...columns, named(role.tools), effect);
+  }
+  const matches = expressions();
+  await enforcer.addFunction(
+    "fits",
+    (text: string, list: string) => lists.get(list)!.some((pattern) => matches(pattern, text)),
+  );
+  return (app, tool) => {
+    const { labels } = load.apps[app]!;
+    return enforcer.enforceSync(...keys.map((key) => labels[key]), tool);
+  };
+}
+
+const EFFECT = "e = some(where (p.eft == allow)) && !some(where (p.eft == deny))";
+
+/** Patterns as the runtime's expressions, each compiled once. */
+function expressions(): (pattern: BenchPattern, text: string) => boolean {
+  const compiled = new Map<string, RegExp>();
+  return ({ source }, text) => {
+    let expression = compiled.get(source);
+    if (!expression) compiled.set(source, expression = new RegExp(asExpression(source)));
+    return expression.test(text);
+  };
 }
 
 async function cedar(load: Workload): Promise<Ask> {

@@ -1,7 +1,8 @@
 /**
  * What Postern costs, beside doing without it: start-up, the first answer, the round trip, many
- * calls at once, a large message, a decision. Rounds are interleaved, figures are medians, and
- * what counts is the ratio. `--quick` measures fewer of each.
+ * calls at once, a large message; before, what a decision costs (`policy.ts`). Rounds are interleaved,
+ * figures are medians, and what counts is the ratio. `--quick` measures fewer of each, `--only path`
+ * and `--only policy` one of the two.
  */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -9,7 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { compilePolicy, parseRole } from "../../policy/mod.ts";
+import { parseArgs } from "node:util";
 import {
   botFile,
   ClusterProcess,
@@ -21,8 +22,12 @@ import {
   tokenIn,
 } from "../../tests/support/cluster_process.ts";
 import { StdioClient } from "./_stdio_client.ts";
+import { benchPolicy } from "./policy.ts";
 
-const quick = process.argv.includes("--quick");
+const { values: options } = parseArgs({
+  options: { quick: { type: "boolean", default: false }, only: { type: "string" } },
+});
+const { quick, only } = options;
 const ROUNDS = quick ? 3 : 9;
 const CALLS = quick ? 100 : 300;
 const IN_FLIGHT = 128;
@@ -33,6 +38,9 @@ const TEN_MB = "x".repeat(10_000_000);
 /** Figures of one row, by column. */
 type Samples = Record<string, number[]>;
 
+if (only !== "path") benchPolicy({ quick, print });
+if (only === "policy") process.exit();
+
 const directory = mkdtempSync(join(tmpdir(), "postern-bench-"));
 const cluster = await ClusterProcess.create(directory, { command: [ECHO[0]!, ECHO[1]!] });
 try {
@@ -41,7 +49,6 @@ try {
   print(row(["", "", "without", "ratio"]));
   await startUp();
   await path(bridge);
-  await decisions();
 } finally {
   await cluster.stop();
   rmSync(directory, { recursive: true, force: true });
@@ -136,30 +143,6 @@ async function rate(client: StdioClient, calls: number): Promise<number> {
   };
   const ms = await timed(() => Promise.all(Array.from({ length: IN_FLIGHT }, worker)));
   return calls / ms * 1000;
-}
-
-/** Decisions of a compiled policy, of names that come again and names that never do. */
-async function decisions(): Promise<void> {
-  const roles = Array.from({ length: 5 }, (_, index) => {
-    const tools = `['read_${index}_*', '^get_(a|b)${index}$', 'list-${index}']`;
-    // A function, since `$'` means something in a replacement text.
-    const role = GUIDE_ROLE.replace("example-role", `role-${index}`).replace("['*']", () => tools);
-    return parseRole(role, `role-${index}.yaml`);
-  });
-  const app = { name: "app", labels: { env: "dev" } };
-  const policy = compilePolicy(roles, { name: "bot-bench", traits: {} }, app);
-  const names = Array.from({ length: 100_000 }, (_, index) => `read_${index % 7}_${index}`);
-  const samples: Samples = {};
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [column, distinct] of [["again", 500], ["distinct", names.length]] as const) {
-      const ms = await timed(() => {
-        for (let at = 0; at < names.length; at++) policy.decideTool(names[at % distinct]!);
-      });
-      add(samples, column, names.length / ms * 1000);
-    }
-  }
-  print(row(["decisions, names that come again", `${shown(median(samples["again"]!))} /s`]));
-  print(row(["decisions, names all distinct", `${shown(median(samples["distinct"]!))} /s`]));
 }
 
 function report(
