@@ -46,11 +46,7 @@ interface Explained {
 function explain(error: unknown, debug: boolean): Explained {
   if (!isExplained(error)) return unexpected(error, debug);
   const { code, hint, message } = error;
-  const problems = isPolicyError(error)
-    ? error.problems.map(({ at, message, hint }) =>
-      `error: ${at.file}:${at.line}:${at.column}: ${message}${hint ? ` (${hint})` : ""}`
-    )
-    : [];
+  const problems = isPolicyError(error) ? problemLines(error) : [];
   const [first = "", ...rest] = message.split("\n");
   const lines = problems.length > 0
     ? problems
@@ -63,6 +59,17 @@ function explain(error: unknown, debug: boolean): Explained {
     ].map(visible),
     exitCode: BAD_INPUT.has(code) ? EXIT.usage : EXIT.failure,
   };
+}
+
+/** How many problems a person is told at once. */
+const TOLD = 50;
+
+function problemLines({ problems }: PolicyError): string[] {
+  const lines = problems.slice(0, TOLD).map(({ at, message, hint }) =>
+    `error: ${at.file}:${at.line}:${at.column}: ${message}${hint ? ` (${hint})` : ""}`
+  );
+  if (problems.length > TOLD) lines.push(`error: … and ${problems.length - TOLD} more`);
+  return lines;
 }
 
 /** Nobody foresaw it, so there is no better word than its own. */

@@ -13,7 +13,7 @@ import {
   problemOf,
 } from "./labels.ts";
 import { type Entry, type GuardedEntry, IndexMatcher, ListMatcher } from "./matchers.ts";
-import { formatProblem, type Problem } from "./problem.ts";
+import { formatProblems, type Problem } from "./problem.ts";
 import type { PatternRule, Role, Subject, ToolRule } from "./role.ts";
 import { type RoleSet, roleSet } from "./role_set.ts";
 
@@ -70,7 +70,7 @@ function invalidPolicy(
 ): PolicyError {
   return new PolicyError(
     "POLICY_INVALID",
-    `Cannot judge ${subject.name} at ${app.name}:\n${problems.map(formatProblem).join("\n")}`,
+    `Cannot judge ${subject.name} at ${app.name}:\n${formatProblems(problems)}`,
     { problems, hint: "Correct the role, or the trait that it uses" },
   );
 }

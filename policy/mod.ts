@@ -20,7 +20,7 @@ export { explain, type Explanation } from "./explain.ts";
 export { explanationsJson, formatExplanation } from "./explain_report.ts";
 export type { AppFacts } from "./labels.ts";
 export { type ParsedRoles, parseRole, parseRoles } from "./parse_role.ts";
-export { formatProblem, type Position, type Problem } from "./problem.ts";
+export { formatProblem, formatProblems, type Position, type Problem } from "./problem.ts";
 export type { Role, RoleOptions, Subject, Traits } from "./role.ts";
 export { type ChangeStep, smallestChange } from "./smallest_change.ts";
 export { runPolicyTests, type TestReport } from "./run_tests.ts";

@@ -15,7 +15,7 @@ import {
 import { nearest } from "./_nearest.ts";
 import { parseConditions } from "./_parse_conditions.ts";
 import { parseOptions } from "./_parse_options.ts";
-import { formatProblem, type Problem } from "./problem.ts";
+import { formatProblems, type Problem } from "./problem.ts";
 import type { Role } from "./role.ts";
 import { parseSource, type SourceMap, type SourceNode, toPlain } from "./source.ts";
 
@@ -67,7 +67,7 @@ export function invalidRole(problems: readonly Problem[], file: string): PolicyE
   const count = problems.length === 1 ? "one problem" : `${problems.length} problems`;
   return new PolicyError(
     "ROLE_INVALID",
-    `Cannot use the role in ${file}: ${count}\n${problems.map(formatProblem).join("\n")}`,
+    `Cannot use the role in ${file}: ${count}\n${formatProblems(problems)}`,
     { problems, hint: "Correct the file; nothing was changed" },
   );
 }

@@ -12,6 +12,16 @@ export interface Problem {
   readonly hint?: string;
 }
 
+/** How many problems people are told at once; a broken file can have thousands. */
+const TOLD = 50;
+
+/** One line for each problem, as far as anybody would read. */
+export function formatProblems(problems: readonly Problem[]): string {
+  const lines = problems.slice(0, TOLD).map(formatProblem);
+  if (problems.length > TOLD) lines.push(`… and ${problems.length - TOLD} more`);
+  return lines.join("\n");
+}
+
 /** `file:line:column: message`, the form that editors and terminals make clickable. */
 export function formatProblem({ at, message, hint }: Problem): string {
   const place = `${at.file}:${at.line}:${at.column}: ${message}`;

@@ -3,7 +3,7 @@ import { decide } from "./ask.ts";
 import { compilePolicy } from "./compile_policy.ts";
 import { type Decision, describeDecision, type RuleRef } from "./decision.ts";
 import { PolicyError } from "./error.ts";
-import { formatProblem, type Position, type Problem } from "./problem.ts";
+import { formatProblems, type Position, type Problem } from "./problem.ts";
 import type { Role } from "./role.ts";
 import { rulesOf } from "./rules.ts";
 import { type Expectation, type LoadRole, parseTestFile, type TestCase } from "./test_file.ts";
@@ -80,7 +80,7 @@ function runCase(test: TestCase, coverage: CoverageBook): CaseResult {
 function ask(test: TestCase): Outcome {
   const { scope, subject, app, what } = test;
   if (scope.problems.length > 0) {
-    return { kind: "error", detail: scope.problems.map(formatProblem).join("\n") };
+    return { kind: "error", detail: formatProblems(scope.problems) };
   }
   const roles: Role[] = [];
   for (const name of test.roles ?? []) {

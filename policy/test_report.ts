@@ -1,10 +1,10 @@
 import type { RuleRef } from "./decision.ts";
-import { formatProblem } from "./problem.ts";
+import { formatProblem, formatProblems } from "./problem.ts";
 import type { CaseResult, TestReport } from "./run_tests.ts";
 
 /** The report for people: failures as a difference, then what no case has tried. */
 export function formatTestReport(report: TestReport): string {
-  const lines = report.problems.map(formatProblem);
+  const lines = report.problems.length > 0 ? [formatProblems(report.problems)] : [];
   for (const result of report.cases) {
     lines.push(`${result.passed ? "ok" : "FAILED"}  ${result.name}`);
     if (!result.passed) lines.push(...difference(result));

@@ -2,7 +2,7 @@ import {
   diffPolicies,
   type DiffWorld,
   formatPolicyDiff,
-  formatProblem,
+  formatProblems,
   parseRoles,
   parseWorld,
   policyDiffJson,
@@ -47,7 +47,7 @@ async function readWorld(file: string | undefined): Promise<DiffWorld> {
 
 function refuse(problems: readonly Problem[], what: string): void {
   if (problems.length === 0) return;
-  throw new PolicyError("ROLE_INVALID", `${what}\n${problems.map(formatProblem).join("\n")}`, {
+  throw new PolicyError("ROLE_INVALID", `${what}\n${formatProblems(problems)}`, {
     problems,
     hint: "Correct the file",
   });

@@ -4,7 +4,7 @@ import {
   type Explanation,
   explanationsJson,
   formatExplanation,
-  formatProblem,
+  formatProblems,
   parseRoles,
   PolicyError,
   type Role,
@@ -56,7 +56,7 @@ async function readRoles(paths: readonly string[]): Promise<Role[]> {
   if (problems.length > 0) {
     throw new PolicyError(
       "ROLE_INVALID",
-      `Cannot use the roles\n${problems.map(formatProblem).join("\n")}`,
+      `Cannot use the roles\n${formatProblems(problems)}`,
       { problems, hint: "Correct the file" },
     );
   }

@@ -2,7 +2,7 @@
 import { LineCounter, parseDocument } from "yaml";
 import type { Document } from "yaml";
 import type { ZodType } from "zod";
-import { formatProblem } from "../../policy/mod.ts";
+import { formatProblems } from "../../policy/mod.ts";
 import type { Problem } from "../../policy/mod.ts";
 import { IdentityError } from "../error.ts";
 import { schemaProblems } from "./problems.ts";
@@ -42,11 +42,11 @@ export function checkYaml<T>(source: Source, schema: ZodType<T>): T {
 
 /** The error for a configuration with problems. */
 export function invalidConfig(file: string, problems: readonly Problem[]): IdentityError {
-  const list = problems.map((problem) => `\n  ${formatProblem(problem)}`).join("");
+  const list = formatProblems(problems).replaceAll(/^/gm, "  ");
   const count = problems.length === 1 ? "one problem" : `${problems.length} problems`;
   return new IdentityError(
     "CONFIG_INVALID",
-    `Cannot use the configuration ${file}: ${count}${list}`,
+    `Cannot use the configuration ${file}: ${count}\n${list}`,
     { hint: "Correct the file and start again" },
   );
 }

@@ -17,7 +17,7 @@ export function formatFindings(
 ): string {
   switch (format) {
     case "text":
-      return findings.map((found) => asText(found, sources)).join("\n");
+      return forPeople(findings, sources);
     case "json":
       return `${JSON.stringify({ findings }, undefined, 2)}\n`;
     case "sarif":
@@ -27,6 +27,16 @@ export function formatFindings(
     default:
       return unreachable(format);
   }
+}
+
+/** Findings beyond this are for programs to read. */
+const TOLD = 200;
+
+function forPeople(findings: readonly Finding[], sources: Sources): string {
+  const texts = findings.slice(0, TOLD).map((found) => asText(found, sources));
+  const rest = findings.length - TOLD;
+  if (rest > 0) texts.push(`… and ${rest} more findings; --format=json has them all\n`);
+  return texts.join("\n");
 }
 
 function asText(found: Finding, sources: Sources): string {

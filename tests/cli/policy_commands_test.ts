@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { PolicyError } from "../../policy/mod.ts";
 import { test, type TestContext } from "../support/harness.ts";
 import { runPolicy } from "../support/policy_command.ts";
 
@@ -102,4 +103,22 @@ test("`policy` refuses a file that is not there, and a folder without files", as
   await assert.rejects(run("lint", join(root, "nope.yaml")), { code: "BAD_REQUEST" });
   rmSync(join(root, "role_test.yaml"));
   await assert.rejects(run("test", root), { code: "BAD_REQUEST" });
+});
+
+test("a file with thousands of mistakes is told with the first of them, and how many more there are", async (context) => {
+  const { root, run } = setUp(context);
+  const bad = join(root, "bad.yaml");
+  const entries = Array.from({ length: 3000 }, (_, i) => `  unknown_${i}: x\n`).join("");
+  writeFileSync(bad, `${ROLE}${entries}`);
+  const linted = await run("lint", bad);
+  assert.equal(linted.code, 1);
+  assert.match(linted.stdout, /… and \d{4} more findings; --format=json has them all\n$/);
+  assert.ok(JSON.parse((await run("lint", "--format=json", bad)).stdout).findings.length >= 3000);
+  const explained = run("explain", "--role", bad, "--app=files");
+  await assert.rejects(explained, (error) => {
+    assert.ok(error instanceof PolicyError);
+    assert.match(error.message, /\n… and \d+ more$/);
+    assert.ok(error.message.split("\n").length < 60);
+    return true;
+  });
 });

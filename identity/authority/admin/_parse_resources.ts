@@ -1,5 +1,5 @@
 /** Documents into what the store keeps, each checked, with every problem and its place. */
-import { formatProblem, parseRoles } from "../../../policy/mod.ts";
+import { formatProblems, parseRoles } from "../../../policy/mod.ts";
 import type { Problem } from "../../../policy/mod.ts";
 import type { ZodType } from "zod";
 import { toApp } from "../../config/app_fields.ts";
@@ -50,7 +50,7 @@ function invalidResources(problems: readonly Problem[], file: string): IdentityE
   const count = problems.length === 1 ? "one problem" : `${problems.length} problems`;
   return new IdentityError(
     "BAD_REQUEST",
-    `Cannot use ${file}: ${count}\n${problems.map(formatProblem).join("\n")}`,
+    `Cannot use ${file}: ${count}\n${formatProblems(problems)}`,
     { hint: "Correct the file; nothing was changed" },
   );
 }
