@@ -19,6 +19,8 @@ export interface NaiveSide {
 
 export interface NaiveRole {
   readonly name: string;
+  /** `v8` where it is left out. */
+  readonly version?: string;
   readonly allow: NaiveSide;
   readonly deny: NaiveSide;
   readonly mfa: boolean;
@@ -47,7 +49,7 @@ export function roleDocument(role: NaiveRole): Record<string, unknown> {
   });
   return {
     kind: "role",
-    version: "v8",
+    version: role.version ?? "v8",
     metadata: { name: role.name },
     spec: {
       allow: side(role.allow),
@@ -76,7 +78,9 @@ export function naiveAllows(
     if (ask.kind === "resource" && matchesAny(deny.resources ?? [], traits, ask.name)) return false;
     if (ask.kind === "prompt" && matchesAny(deny.prompts ?? [], traits, ask.name)) return false;
   }
-  const open = roles.filter(({ allow }) => opens(allow, traits, labels));
+  const open = roles.filter(({ allow, version }) =>
+    opens(withDefaults(allow, version), traits, labels)
+  );
   if (open.length === 0 || open.some(({ mfa }) => mfa)) return false;
   if (ask.kind === "app") return true;
   if (ask.kind === "tool") {
@@ -86,6 +90,11 @@ export function naiveAllows(
   const restricting = open.filter(({ allow }) => allow[list] !== undefined);
   return restricting.length === 0 ||
     restricting.some(({ allow }) => matchesAny(allow[list] ?? [], traits, ask.name));
+}
+
+/** Before v4 an allow side without labels opens every app. */
+function withDefaults(allow: NaiveSide, version: string | undefined): NaiveSide {
+  return version === "v3" ? { app_labels: { "*": ["*"] }, ...allow } : allow;
 }
 
 function opens(
