@@ -34,6 +34,11 @@ export class Group {
     return this.#halves !== undefined;
   }
 
+  /** States kept now, in all its automata. */
+  get states(): number {
+    return this.#halves ? this.#halves[0].states + this.#halves[1].states : this.#dfa?.states ?? 0;
+  }
+
   /** The lowest index that matches; Infinity for none. */
   lowest(text: string): number {
     if (this.#halves) return Math.min(this.#halves[0].lowest(text), this.#halves[1].lowest(text));

@@ -1,5 +1,6 @@
 // One step of a program's nondeterministic machine, on sets of positions. The automata that are
 // built on it (the lazy one that matches, the complete one that proves) decide what to keep.
+import { Accepting } from "./_accepting.ts";
 import { Alphabet } from "./_alphabet.ts";
 import type { Program } from "./_program.ts";
 import { ASSERTION_CODES, FIRST_LOOKAHEAD, Op } from "./_program.ts";
@@ -9,9 +10,6 @@ export const Before = { START: 0, NEWLINE: 1, WORD: 2, OTHER: 3 } as const;
 
 /** Instructions that a short way may have; beyond, marks make sure that none is followed twice. */
 const MAX_NEAR = 12;
-
-/** Words kept to say which positions take which class. */
-const MAX_ACCEPTING = 1 << 14;
 
 export class Stepper {
   readonly alphabet: Alphabet;
@@ -38,8 +36,7 @@ export class Stepper {
   readonly #simple: boolean;
   /** The positions that go on to the one below and to no other. */
   readonly #chained: Int32Array;
-  /** By class, the positions that take a character of it; made when first needed. */
-  readonly #accepting = new Map<number, Int32Array>();
+  readonly #accepting: Accepting;
   readonly #marks: Uint32Array;
   #mark = 0;
   readonly #stack: Int32Array;
@@ -75,6 +72,7 @@ export class Stepper {
       this.#nearStart[position + 1] = near.length;
     });
     this.#near = Int32Array.from(near);
+    this.#accepting = new Accepting(program, this.alphabet, this.#instruction);
     this.#simple = program.assertions < 2 << ASSERTION_CODES.end_text;
     this.#chained = new Int32Array(this.words);
     for (let p = 1; p < instructions.length; p++) {
@@ -99,8 +97,7 @@ export class Stepper {
     this.#begin();
     const { alphabet } = this;
     if (this.#simple && charClass !== alphabet.size) {
-      this.#stepSimple(sets, offset, charClass);
-      return;
+      return this.#stepSimple(sets, offset, charClass);
     }
     const { assertions, op, out, arg } = this.#program;
     const after = alphabet.isWord[charClass]
@@ -126,7 +123,11 @@ export class Stepper {
     const { out } = this.#program;
     const { next, words } = this;
     const after = this.alphabet.isNewline[charClass] ? Before.NEWLINE : Before.OTHER;
-    const accepting = this.#accepting.get(charClass) ?? this.#findAccepting(charClass);
+    let accepting = this.#accepting.get(charClass);
+    if (!accepting) {
+      accepting = this.#accepting.make(charClass);
+      this.visits += this.#instruction.length;
+    }
     this.visits += words;
     for (let w = 0; w < words; w++) {
       const taken = sets[offset + w]! & accepting[w]!;
@@ -156,21 +157,6 @@ export class Stepper {
       const reached = this.#near[n]!;
       this.next[reached >> 5]! |= 1 << (reached & 31);
     }
-  }
-
-  #findAccepting(charClass: number): Int32Array {
-    const { op, arg } = this.#program;
-    const accepting = new Int32Array(this.words);
-    this.#instruction.forEach((pc, position) => {
-      if (op[pc] === Op.CHAR && this.alphabet.holds(arg[pc]!, charClass)) {
-        accepting[position >> 5]! |= 1 << (position & 31);
-      }
-    });
-    this.visits += this.#instruction.length;
-    // A pattern with many classes is slower, not larger.
-    if ((this.#accepting.size + 1) * this.words > MAX_ACCEPTING) this.#accepting.clear();
-    this.#accepting.set(charClass, accepting);
-    return accepting;
   }
 
   /**

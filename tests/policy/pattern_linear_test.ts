@@ -1,6 +1,8 @@
 // Linear time is proved by counting instructions, not by a clock.
 import assert from "node:assert/strict";
+import { globNode } from "../../policy/pattern/_ast.ts";
 import { Dfa } from "../../policy/pattern/_dfa.ts";
+import { Group } from "../../policy/pattern/_group.ts";
 import { parseRegex } from "../../policy/pattern/_parse.ts";
 import type { Program } from "../../policy/pattern/_program.ts";
 import { compileSearch, MAX_PROGRAM } from "../../policy/pattern/_program.ts";
@@ -62,6 +64,44 @@ test("the states of an automaton stay within their share of memory", () => {
   assert.ok(dfa.overflows > 0, "this test must reach the limit");
   assert.ok(dfa.states <= dfa.maxStates);
   assert.ok(dfa.maxStates * 4 * (program.sets.length + 2) <= 64 * 1024);
+});
+
+test("200 instructions on a kilobyte cost a fixed number of looks, whatever they are", () => {
+  const sources = ["^.*a.{190}x$", "^(?:a?){95}c$", "^(?:a|ab|b){60}c$", "^(?:[ab]*x?){45}c$"];
+  for (const source of sources) {
+    const program = compileSearch([parseRegex(source).node]);
+    assert.ok(program.op.length <= 400, `${source}: ${program.op.length}`);
+    const dfa = new Dfa(program, 256 * 1024);
+    dfa.match(scrambled(7, 1024, "ab"));
+    // What a machine looks at in a millisecond, with room to spare.
+    assert.ok(dfa.visits <= 1024 * 400, `${source}: ${dfa.visits}`);
+  }
+});
+
+test("a program with more classes than are kept stays within the same bound", () => {
+  const letters = Array.from({ length: 700 }, (_, i) => String.fromCodePoint(0x4e00 + 2 * i));
+  const program = compileSearch([parseRegex(`^(?:${letters.join("|")})*x$`).node]);
+  const dfa = new Dfa(program, 64 * 1024);
+  for (let round = 0; round < 3; round++) assert.equal(dfa.match(letters.join("") + "x"), 0);
+  assert.equal(dfa.match(letters.join("")), -1);
+  assert.ok(dfa.visits <= 4 * 702 * program.op.length * VISITS);
+});
+
+test("no set of patterns makes the automata of a group outgrow their share", () => {
+  const bytes = 128 * 1024;
+  const members = Array.from({ length: 24 }, (_, index) => {
+    const pieces = ["", "ab".repeat(index % 3) + index, "a", `${index % 7}b`, "b", ""];
+    return { node: globNode(pieces), index };
+  });
+  const group = new Group(members, bytes);
+  // A leaf has 32 kB at least, and a state costs 64 bytes at least.
+  const limit = Math.max(bytes, members.length * 32 * 1024) / 64;
+  for (let i = 0; i < 600; i++) {
+    group.lowest(scrambled(i, 80, "ab0123456789"));
+    assert.ok(group.states <= limit, `${group.states} states`);
+    if (!group.isSplit) assert.ok(group.states <= bytes / 64);
+  }
+  assert.ok(group.isSplit, "this test must reach the limit");
 });
 
 test("dropping states changes no verdict", () => {
