@@ -18,6 +18,7 @@ export const LINT_RULES = {
   "unknown-label": { severity: "warning", summary: "A label that no app has" },
   "unknown-tool": { severity: "warning", summary: "A tool that no server offers" },
   "unknown-argument": { severity: "warning", summary: "An argument that no tool takes" },
+  "mistyped-argument": { severity: "warning", summary: "An argument taken for what it is not" },
   "unheld-role": { severity: "info", summary: "A role that nobody holds" },
 } as const satisfies Record<string, { severity: Severity; summary: string }>;
 

@@ -4,7 +4,7 @@ import type { AppFacts } from "../labels.ts";
 import { namespaceFits } from "../labels.ts";
 import type { Conditions, LabelRule, Role, ToolRule } from "../role.ts";
 import type { CatalogueTool } from "./_arguments.ts";
-import { argumentsOf, excludes } from "./_arguments.ts";
+import { misfits } from "./_arguments.ts";
 import {
   covered,
   globInRegex,
@@ -154,18 +154,13 @@ function lintTool(
     ];
   }
   if (!where) return [];
-  const seen = new Set<string>();
-  return argumentsOf(where.root).flatMap(({ path }) => {
-    const shown = path.join(".");
-    if (seen.has(shown) || !matched.every((tool) => excludes(tool.inputSchema, path))) return [];
-    seen.add(shown);
-    const names = matched.slice(0, 3).map(({ name }) => quoted(name)).join(", ");
-    return [
-      finding("unknown-argument", ref, `There is no argument ${shown}: ${names} does not take it`, {
-        witness: matched[0]!.name,
-      }),
-    ];
-  });
+  const names = matched.slice(0, 3).map(({ name }) => quoted(name)).join(", ");
+  return misfits(where.root, matched).map(({ kind, message }) =>
+    finding(kind === "unknown" ? "unknown-argument" : "mistyped-argument", ref, message, {
+      hint: `the rule is for ${names}; see what its inputSchema says`,
+      witness: matched[0]!.name,
+    })
+  );
 }
 
 function lintHolders(role: Role, { bots }: LintOptions): Finding[] {

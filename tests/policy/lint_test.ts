@@ -16,7 +16,11 @@ const CLUSTER = {
   apps: [{ name: "git", labels: { env: "dev" } }],
   tools: ["get_user", "get_repo", "search", "read_file", "delete_repo", "q"].map((name) => ({
     name,
-    inputSchema: { type: "object", properties: { name: {} }, additionalProperties: false },
+    inputSchema: {
+      type: "object",
+      properties: { name: { type: "string" } },
+      additionalProperties: false,
+    },
   })),
   bots: [{ name: "robot", roles: ["example"] }],
 };
@@ -58,10 +62,7 @@ for (const id of Object.keys(LINT_RULES)) {
   test(`docs/lint/${id}.md shows what lint finds, and what it does not`, () => {
     const page = readFileSync(`docs/lint/${id}.md`, "utf8");
     const [avoid, prefer] = [...page.matchAll(/```yaml\n([^`]*)```/g)].map((match) => match[1]!);
-    const options =
-      ["unknown-label", "unknown-tool", "unknown-argument", "unheld-role"].includes(id)
-        ? CLUSTER
-        : {};
+    const options = /^(unknown-.*|mistyped-argument|unheld-role)$/.test(id) ? CLUSTER : {};
     assert.ok(ids(avoid!, options).includes(id), `found ${ids(avoid!, options)}`);
     assert.deepEqual(ids(prefer!, options), []);
   });
