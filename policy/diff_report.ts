@@ -1,3 +1,4 @@
+import type { ReplayReport } from "./replay_report.ts";
 import { EVERYTHING, type PolicyChange, type PolicyDiff } from "./diff.ts";
 
 const SIGNS = { gains: "+", loses: "-", changes: "~" } as const;
@@ -21,9 +22,9 @@ export function formatPolicyDiff({ changes, undecided }: PolicyDiff): string {
   return `${lines.join("\n")}\n`;
 }
 
-/** A comparison for programs. */
-export function policyDiffJson(diff: PolicyDiff): string {
-  return `${JSON.stringify(diff, null, 2)}\n`;
+/** A comparison for programs, with what it would have made of recorded calls. */
+export function policyDiffJson(diff: PolicyDiff, replay?: ReplayReport): string {
+  return `${JSON.stringify({ ...diff, ...(replay && { replay }) }, null, 2)}\n`;
 }
 
 function subjectOf({ what, name, pattern }: PolicyChange): string {

@@ -20,6 +20,26 @@ export function formatExplanation({ what, decision, roles, change }: Explanation
   return `${lines.join("\n")}\n`;
 }
 
+/** How far a role must come to be worth naming, the nearest first. */
+const NEAR = [
+  "condition_not_met",
+  "definition_not_pinned",
+  "session_mfa_required",
+  "trusted_device_required",
+  "name_not_matched",
+  "app_not_matched",
+] as const;
+
+/** The role that came nearest to allowing what is denied, and what it lacks. */
+export function nearestMiss({ decision, roles }: Explanation): string | undefined {
+  if (decision.effect === "allow") return undefined;
+  for (const how of NEAR) {
+    const near = roles.find((verdict) => verdict.says === how);
+    if (near) return `${near.role} ${says(near)}`;
+  }
+  return undefined;
+}
+
 /** Explanations for programs. */
 export function explanationsJson(explanations: readonly Explanation[]): string {
   const asks = explanations.map(({ what, decision, roles, change }) => ({

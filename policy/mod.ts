@@ -17,11 +17,14 @@ export {
 export { formatPolicyDiff, policyDiffJson } from "./diff_report.ts";
 export { PolicyError, type PolicyErrorCode } from "./error.ts";
 export { explain, type Explanation } from "./explain.ts";
-export { explanationsJson, formatExplanation } from "./explain_report.ts";
+export { explanationsJson, formatExplanation, nearestMiss } from "./explain_report.ts";
 export type { AppFacts } from "./labels.ts";
 export { type ParsedRoles, parseRole, parseRoles } from "./parse_role.ts";
 export { formatProblem, formatProblems, type Position, type Problem } from "./problem.ts";
 export type { Role, RoleOptions, Subject, Traits } from "./role.ts";
+export { recordedCalls, replay } from "./recorded.ts";
+export type { Recorded, RecordedCall, Replayed } from "./recorded.ts";
+export { formatReplay, replayCalls, type ReplayReport } from "./replay_report.ts";
 export { type ChangeStep, smallestChange } from "./smallest_change.ts";
 export { runPolicyTests, type TestReport } from "./run_tests.ts";
 export { expandTemplate, parseTemplate, type Template } from "./template.ts";

@@ -2,6 +2,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { IdentityError } from "../../identity/mod.ts";
+import type { CatalogueTool } from "../../policy/lint/mod.ts";
 
 export interface TextFile {
   readonly file: string;
@@ -53,4 +54,24 @@ async function reading<T>(path: string, read: () => Promise<T>): Promise<T> {
       cause,
     });
   }
+}
+
+/** The tools of `tools/list`: the result, the whole answer, or the list alone. */
+export async function readTools(file: string): Promise<CatalogueTool[]> {
+  const text = await readText(file);
+  try {
+    const json = JSON.parse(text);
+    const list: unknown = Array.isArray(json) ? json : json?.tools ?? json?.result?.tools;
+    if (Array.isArray(list) && list.every(isTool)) return list;
+  } catch {
+    // Said below.
+  }
+  throw new IdentityError("BAD_REQUEST", `Cannot read tools from ${file}: it holds no list`, {
+    hint: "Give the JSON that a server answers to tools/list",
+  });
+}
+
+function isTool(value: unknown): value is CatalogueTool {
+  return typeof value === "object" && value !== null && "name" in value &&
+    typeof value.name === "string";
 }

@@ -39,17 +39,23 @@ export function tctlRoot({ stdout, stderr }: TctlHost): TctlRoot {
 export function tctlContext(host: TctlHost, root: TctlRoot): Tctl {
   return {
     host,
-    async withAdmin(work) {
-      const { openAdmin } = await import("../../identity/authority/admin/client/mod.ts");
-      const options = root.opts();
-      const dataDir = await dataDirectory(options, host);
-      const log = host.openLog({ debug: options.debug === true });
-      await using connection = await openAdmin({ dataDir, clock: host.clock, log });
-      return await work(connection.admin);
-    },
+    withAdmin: (work) => withAdmin(host, root.opts(), work),
     say: (...lines) => void host.stdout.write(lines.map((line) => `${visible(line)}\n`).join("")),
     json: (value) => void host.stdout.write(`${plainJson(value)}\n`),
   };
+}
+
+/** Runs `work` on the administration of the cluster that the options point at. */
+export async function withAdmin<T>(
+  host: TctlHost,
+  options: TctlOptions,
+  work: (admin: Admin) => Promise<T>,
+): Promise<T> {
+  const { openAdmin } = await import("../../identity/authority/admin/client/mod.ts");
+  const dataDir = await dataDirectory(options, host);
+  const log = host.openLog({ debug: options.debug === true });
+  await using connection = await openAdmin({ dataDir, clock: host.clock, log });
+  return await work(connection.admin);
 }
 
 /** `--data-dir`, or what the configuration says, or where a cluster without one keeps its data. */

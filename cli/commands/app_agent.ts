@@ -14,11 +14,12 @@ export interface AppAgentHost extends AgentHost, PolicyHost, TctlHost {
 
 /** They throw: one of our errors, or commander's own once it has told the user on stderr. */
 export async function appAgent(host: AppAgentHost): Promise<number> {
-  const at = host.args.findIndex((argument) => !argument.startsWith("-"));
+  const at = verbIndex(host.args);
   const verb = host.args[at];
   const rest = host.args.toSpliced(at, 1);
   if (verb === "policy") {
     const { policy } = await import("./policy.ts");
+    const { policyCluster } = await import("./_policy_cluster.ts");
     const { stdout, stderr } = host;
     // Signals are taken over only by a command that goes on until it is told to end.
     return await policy({
@@ -28,6 +29,7 @@ export async function appAgent(host: AppAgentHost): Promise<number> {
       get signal() {
         return host.signal;
       },
+      openCluster: (options) => policyCluster(host, options),
     });
   }
   if (host.programName === "tctl" || verb === "ctl") {
@@ -56,6 +58,16 @@ export async function appAgent(host: AppAgentHost): Promise<number> {
     .action(() => void host.stdout.write(`Postern v${host.version}\n`));
   await root.parseAsync(host.args, { from: "user" });
   return 0;
+}
+
+/** Options that stand before the verb with a value of their own. */
+const VALUED = new Set(["-c", "--config", "--data-dir", "--log-format"]);
+
+/** Where the name of the command stands. */
+function verbIndex(args: readonly string[]): number {
+  return args.findIndex((argument, index) =>
+    !argument.startsWith("-") && !VALUED.has(args[index - 1] ?? "")
+  );
 }
 
 function appAgentRoot({ stdout, stderr }: AppAgentHost) {

@@ -1,17 +1,17 @@
 import { writeFile } from "node:fs/promises";
-import { IdentityError } from "../../identity/mod.ts";
-import { type ParsedRoles, parseRoles } from "../../policy/mod.ts";
+import { type DiffWorld, type ParsedRoles, parseRoles } from "../../policy/mod.ts";
 import {
-  type CatalogueTool,
   type Finding,
   type FindingFormat,
   fixRoles,
   formatFindings,
+  type LintOptions,
   lintRoles,
   problemFinding,
   type Sources,
 } from "../../policy/lint/mod.ts";
-import { readText, readTexts, type TextFile } from "./_policy_files.ts";
+import { readTexts, readTools, type TextFile } from "./_policy_files.ts";
+import { badOption, type PolicyCluster, readWorldFile } from "./_policy_world.ts";
 import type { PolicyHost } from "./policy.ts";
 
 export interface LintCommand {
@@ -19,14 +19,19 @@ export interface LintCommand {
   readonly format: FindingFormat;
   /** A file with the tools that there are. */
   readonly tools?: string | undefined;
+  /** A file that tells of bots and apps. */
+  readonly world?: string | undefined;
+  /** The cluster of this host: its bots and apps, and its roles if no path is given. */
+  readonly cluster?: PolicyCluster | undefined;
   readonly fix?: true | undefined;
 }
 
 /** `policy lint`: resolves with 1 when something was found that has to be mended. */
 export async function lint(command: LintCommand, host: PolicyHost): Promise<number> {
-  const tools = command.tools === undefined ? undefined : await readTools(command.tools);
-  const options = tools === undefined ? {} : { tools };
-  let files = await readTexts(command.paths);
+  const known = await command.cluster?.world();
+  const world = command.world === undefined ? known : await readWorldFile(command.world);
+  const options = await optionsFrom(command, world ?? {});
+  let files = await filesOf(command, known?.roles);
   let findings = lintTexts(files, options);
   if (command.fix) {
     const { edits, texts } = fixRoles(findings, sourcesOf(files));
@@ -40,9 +45,35 @@ export async function lint(command: LintCommand, host: PolicyHost): Promise<numb
   return findings.some(({ severity }) => severity !== "info") ? 1 : 0;
 }
 
+async function filesOf(
+  { paths, fix }: LintCommand,
+  roles: readonly TextFile[] | undefined,
+): Promise<readonly TextFile[]> {
+  if (paths.length > 0) return await readTexts(paths);
+  if (!roles) throw badOption("Nothing to check", "Name role files, or folders of them");
+  if (fix) throw badOption("--fix changes files", "Name the files of the roles");
+  return roles;
+}
+
+/** What lint may hold roles against. Tools count only where those of every app are known. */
+async function optionsFrom(
+  { tools: file }: LintCommand,
+  { apps, subjects }: DiffWorld,
+): Promise<LintOptions> {
+  const named = apps?.every(({ tools }) => tools)
+    ? apps.flatMap(({ tools = [] }) => tools.map((name) => ({ name })))
+    : undefined;
+  const tools = file === undefined ? named : await readTools(file);
+  // A bot without a list of roles holds them all.
+  const bots = subjects?.every(({ roles }) => roles)
+    ? subjects.map(({ name, roles = [] }) => ({ name, roles }))
+    : undefined;
+  return { ...(apps && { apps }), ...(tools && { tools }), ...(bots && { bots }) };
+}
+
 function lintTexts(
   files: readonly TextFile[],
-  options: { readonly tools?: readonly CatalogueTool[] },
+  options: LintOptions,
 ): Finding[] {
   const parsed: ParsedRoles[] = files.map(({ file, text }) => parseRoles(text, file));
   return [
@@ -64,24 +95,4 @@ function summary(findings: readonly Finding[], files: number): string {
   const checked = `${files} ${files === 1 ? "file" : "files"}`;
   return `Checked ${checked}: ${count("error", "error")}, ${count("warning", "warning")}, ` +
     `${count("info", "note")}\n`;
-}
-
-/** The tools of `tools/list`: the result, the whole answer, or the list alone. */
-async function readTools(file: string): Promise<CatalogueTool[]> {
-  const text = await readText(file);
-  try {
-    const json = JSON.parse(text);
-    const list: unknown = Array.isArray(json) ? json : json?.tools ?? json?.result?.tools;
-    if (Array.isArray(list) && list.every(isTool)) return list;
-  } catch {
-    // Said below.
-  }
-  throw new IdentityError("BAD_REQUEST", `Cannot read tools from ${file}: it holds no list`, {
-    hint: "Give the JSON that a server answers to tools/list",
-  });
-}
-
-function isTool(value: unknown): value is CatalogueTool {
-  return typeof value === "object" && value !== null && "name" in value &&
-    typeof value.name === "string";
 }

@@ -144,13 +144,19 @@ class SqliteStore implements Store {
   }
 
   latestEvents(limit: number): Promise<StoredEvent[]> {
+    return this.eventsWith([], limit);
+  }
+
+  eventsWith(texts: readonly string[], limit: number): Promise<StoredEvent[]> {
+    const wanted = texts.map(() => "instr(event, ?) > 0").join(" AND ") || "TRUE";
     return this.#afterWrites(() =>
-      this.#database.prepare("SELECT seq, uid, event FROM events ORDER BY seq DESC LIMIT ?")
-        .all(limit).reverse().map((row) => ({
-          seq: Number(row["seq"]),
-          uid: String(row["uid"]),
-          event: JSON.parse(String(row["event"])),
-        }))
+      this.#database.prepare(
+        `SELECT seq, uid, event FROM events WHERE ${wanted} ORDER BY seq DESC LIMIT ?`,
+      ).all(...texts, limit).reverse().map((row) => ({
+        seq: Number(row["seq"]),
+        uid: String(row["uid"]),
+        event: JSON.parse(String(row["event"])),
+      }))
     );
   }
 

@@ -61,5 +61,7 @@ export interface Store extends Reader {
   keepEvents(events: readonly { readonly uid: string }[]): Promise<void>;
   /** The newest `limit` events, oldest first. */
   latestEvents(limit: number): Promise<StoredEvent[]>;
+  /** The newest `limit` events whose JSON contains every one of these texts, oldest first. */
+  eventsWith(texts: readonly string[], limit: number): Promise<StoredEvent[]>;
   close(): Promise<void>;
 }

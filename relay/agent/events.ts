@@ -3,7 +3,7 @@
  * record (outcomes, messages that reached nobody) has codes of our own, `PMCP…`.
  */
 import { Buffer } from "node:buffer";
-import type { App, EventDraft, SessionClaims } from "../../identity/mod.ts";
+import type { App, EventDraft, Principal, SessionClaims } from "../../identity/mod.ts";
 import type { GateRecord } from "../gate/step.ts";
 import type { End } from "../wire/handshake.ts";
 
@@ -39,13 +39,19 @@ export class SessionEvents {
     };
   }
 
-  start(details: { address: string; client: string }): EventDraft {
+  start(
+    details: { address: string; client: string; principal: Principal; app: App },
+  ): EventDraft {
     return {
       type: "mcp.session.start",
       code: "TMCP001I",
       ...this.#common,
       "addr.remote": details.address,
       client: details.client,
+      // What decisions depend on beside the roles; they were asked for at the session's start.
+      user_roles: details.principal.roles,
+      bot_traits: details.principal.traits,
+      app_labels: details.app.labels,
       status: { success: true },
     };
   }

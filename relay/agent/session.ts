@@ -5,6 +5,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Buffer } from "node:buffer";
+import { effectivePrincipal } from "../../identity/access/mod.ts";
 import type { App, AuditSink, Clock, ClusterView, Log } from "../../identity/mod.ts";
 import type { AppPolicy } from "../../policy/mod.ts";
 import { after } from "../after.ts";
@@ -163,9 +164,12 @@ export class Session implements ChannelHandlers {
   async #start(hello: Hello): Promise<void> {
     const { address, admission: { claims }, startUpstream, view } = this.#options;
     const app = view.app(claims.app);
+    // Its removal has ended the session already.
+    if (app === undefined) return;
     this.#started = true;
-    await this.#recorder.start({ address, client: hello.client });
-    if (this.#over.signal.aborted || app === undefined) return;
+    const principal = effectivePrincipal(view, claims);
+    await this.#recorder.start({ address, client: hello.client, principal, app });
+    if (this.#over.signal.aborted) return;
     let upstream: Upstream;
     try {
       upstream = await startUpstream(app, {

@@ -49,6 +49,8 @@ export const requirements = {
   "apps.forged": "a trait cannot forge a header: the session is refused, and the client told why",
   "apps.labels": "an app has the labels that commands tell, and `tsh mcp ls` says what kind it is",
   "apps.resource": "an app resource is created, served, shown and removed while the cluster runs",
+  "policy.explain_id": "the id that a refused client is told leads to the rule that refused it",
+  "policy.cluster": "policy commands look at the cluster of their host when told to",
   "watch.metrics": "health and metrics are served for Prometheus where the configuration says",
   "watch.traces": "each call is a span at an OpenTelemetry collector, without its arguments",
   "fault.orphans": "when the agent is killed, the MCP servers that it started end",

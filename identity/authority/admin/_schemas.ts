@@ -61,4 +61,6 @@ export const operationSchemas: Schemas = {
     message: z.string().max(1024).exactOptional(),
   }),
   auditEvents: z.strictObject({ limit: z.number().int().positive().max(100_000) }),
+  policyWorld: nothing,
+  decisionEvents: z.strictObject({ id: z.uuid() }),
 };

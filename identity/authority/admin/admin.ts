@@ -22,6 +22,21 @@ export interface Admin {
   addLock(request: AddLockRequest): Promise<LockSummary>;
   /** The newest events, oldest first. */
   auditEvents(request: { readonly limit: number }): Promise<AuditEvent[]>;
+  /** What `policy` commands want to know of a cluster. */
+  policyWorld(request: Record<never, never>): Promise<PolicyWorld>;
+  /** The events of one decision and of its session's start; none when the id is unknown. */
+  decisionEvents(request: { readonly id: string }): Promise<AuditEvent[]>;
+}
+
+export interface PolicyWorld {
+  /** Roles as they were written. */
+  readonly roles: readonly { readonly file: string; readonly text: string }[];
+  readonly bots: readonly Pick<BotSummary, "name" | "roles" | "traits">[];
+  /** Apps that some agent serves. */
+  readonly apps: readonly {
+    readonly name: string;
+    readonly labels: Readonly<Record<string, string>>;
+  }[];
 }
 
 /** The kinds of resource that an administrator reads and writes. */

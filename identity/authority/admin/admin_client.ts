@@ -28,6 +28,8 @@ export function adminClient(socketPath: string): Admin {
     removeToken: call("removeToken"),
     addLock: call("addLock"),
     auditEvents: call("auditEvents"),
+    policyWorld: call("policyWorld"),
+    decisionEvents: call("decisionEvents"),
   };
 }
 

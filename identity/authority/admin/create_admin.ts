@@ -5,6 +5,7 @@ import { addBot, listBots, listInstances, removeBot, updateBot } from "./bots.ts
 import { createResources } from "./create_resources.ts";
 import { getResources } from "./get_resources.ts";
 import { addLock } from "./locks.ts";
+import { decisionEvents, policyWorld } from "./policy_world.ts";
 import { removeResource } from "./remove_resource.ts";
 import { clusterStatus } from "./status.ts";
 import { addToken, listTokens, removeToken } from "./tokens.ts";
@@ -25,6 +26,8 @@ export function createAdmin(cluster: Cluster): Admin {
     listTokens: () => listTokens(cluster),
     removeToken: (request) => removeToken(cluster, request),
     addLock: (request) => addLock(cluster, request),
+    policyWorld: () => policyWorld(cluster),
+    decisionEvents: (request) => decisionEvents(cluster, request),
     async auditEvents({ limit }) {
       await cluster.audit.flush();
       const events = await cluster.store.latestEvents(limit);

@@ -1,0 +1,52 @@
+// A refusal, followed from the client's error to the rule behind it, on the compiled programs.
+import assert from "node:assert/strict";
+import { NARROW_ROLE } from "../support/cluster_process.ts";
+import { APP, Guide } from "../support/guide.ts";
+import { scenario as test } from "../support/scenario.ts";
+
+test(
+  "the id in a refusal leads to the rule behind it, and to what a change of roles would do",
+  async (context) => {
+    const guide = await Guide.start(context);
+    guide.write("narrow.yaml", NARROW_ROLE);
+    await guide.tctl("create", "-f", "narrow.yaml");
+    await guide.join();
+    const client = await guide.open();
+    const refused = await client.refusal("get-env");
+    await client.call("echo", { message: "hello" });
+    await client.close();
+    const id = /decision ([0-9a-f-]{36})/.exec(String(refused.data))?.[1];
+    assert.ok(id, `there is no id in ${refused.data}`);
+
+    const explained = await guide.tctl("policy", "explain", id);
+    assert.match(explained, new RegExp(`bot-example was denied this on ${APP}`));
+    assert.match(
+      explained,
+      /Denied by role "example-role", spec\.deny\.mcp\.tools\[0\] "get-env" \(narrow\.yaml:13\)/,
+    );
+    assert.match(explained, /To allow it: remove spec\.deny\.mcp\.tools\[0\]/);
+
+    const wide = guide.write("wide.yaml", NARROW_ROLE.replace("'get-env'", "'get-sum'"));
+    guide.write("audit.json", await guide.tctl("audit", "ls", "--format=json"));
+    const diff = await guide.cluster.tctl([
+      "policy",
+      "diff",
+      "--cluster",
+      wide,
+      "--replay",
+      "audit.json",
+    ]);
+    assert.equal(diff.code, 1, diff.stderr);
+    assert.match(diff.stdout, /^example on my-mcp-server$/m);
+    assert.match(diff.stdout, /^1 of 2 recorded calls would be decided differently$/m);
+    assert.match(
+      diff.stdout,
+      new RegExp(`\\+ bot-example on ${APP}: call tool get-env, once, last ${id}`),
+    );
+
+    const lint = await guide.cluster.tctl(["policy", "lint", "--cluster"]);
+    assert.equal(lint.code, 0, lint.stdout + lint.stderr);
+    assert.match(lint.stderr, /^Checked 1 file: /);
+  },
+  { proves: ["policy.explain_id", "policy.cluster"] },
+);
