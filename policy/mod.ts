@@ -25,6 +25,7 @@ export type { Role, RoleOptions, Subject, Traits } from "./role.ts";
 export { recordedCalls, replay } from "./recorded.ts";
 export type { Recorded, RecordedCall, Replayed } from "./recorded.ts";
 export { formatReplay, replayCalls, type ReplayReport } from "./replay_report.ts";
+export { roleSchema } from "./schema.ts";
 export { type ChangeStep, smallestChange } from "./smallest_change.ts";
 export { runPolicyTests, type TestReport } from "./run_tests.ts";
 export { expandTemplate, parseTemplate, type Template } from "./template.ts";

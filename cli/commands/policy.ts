@@ -101,6 +101,11 @@ export async function policy(host: PolicyHost): Promise<number> {
       const { diffPolicy } = await import("./policy_diff.ts");
       exitCode = await diffPolicy({ ...options, paths, cluster: wanted && cluster() }, host);
     });
+  root.command("schema").description("Print the JSON Schema of a role, for editors")
+    .action(async () => {
+      const { roleSchema } = await import("../../policy/mod.ts");
+      host.stdout.write(`${JSON.stringify(roleSchema(), undefined, 2)}\n`);
+    });
   await root.parseAsync(host.args, { from: "user" });
   return exitCode;
 }

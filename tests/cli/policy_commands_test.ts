@@ -122,3 +122,9 @@ test("a file with thousands of mistakes is told with the first of them, and how 
     return true;
   });
 });
+
+test("`policy schema` prints the schema that is published", async () => {
+  const { code, stdout } = await runPolicy(["schema"]);
+  assert.equal(code, 0);
+  assert.equal(stdout, readFileSync("docs/schema/role.schema.json", "utf8"));
+});

@@ -97,5 +97,9 @@ for (const document of invalid) {
 
 test("docs/schema/role.schema.json is the schema of this version", () => {
   const published = JSON.parse(readFileSync("docs/schema/role.schema.json", "utf8"));
-  assert.deepEqual(published, roleSchema(), "run: bun tools/role_schema.ts");
+  assert.deepEqual(
+    published,
+    roleSchema(),
+    "run: deno run --allow-read cli/policy.ts schema > docs/schema/role.schema.json",
+  );
 });
