@@ -195,8 +195,11 @@ export class Reached {
   }
 
   get messages(): Json[] {
-    return this.heard.map((line) => JSON.parse(line));
+    for (const line of this.heard.slice(this.#parsed.length)) this.#parsed.push(JSON.parse(line));
+    return this.#parsed;
   }
+
+  readonly #parsed: Json[] = [];
 }
 
 /** The beginning of a session of the older era. */
