@@ -1,5 +1,5 @@
 /**
- * Key pairs, all of one kind: ECDSA on P-256. Private keys are PKCS#8 PEM, public keys SPKI PEM,
+ * Key pairs. Those of certificates are all of one kind: ECDSA on P-256. Private keys are PKCS#8 PEM, public keys SPKI PEM,
  * and a public key has exactly one spelling, so that two of them can be compared as text.
  */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
@@ -11,6 +11,14 @@ export interface KeyPair {
   readonly privateKey: string;
   /** SPKI PEM. */
   readonly publicKey: string;
+}
+
+/** An Ed25519 key pair for the cluster's own signatures, which no certificate is made for. */
+export function createSigningKey(): KeyPair {
+  return generateKeyPairSync("ed25519", {
+    privateKeyEncoding: { type: "pkcs8", format: "pem" },
+    publicKeyEncoding: { type: "spki", format: "pem" },
+  });
 }
 
 /** A peer sends public keys; a P-256 key in PEM has some 180 characters. */

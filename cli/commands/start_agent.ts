@@ -12,6 +12,7 @@ import {
 } from "../../identity/authority/mod.ts";
 import type { Cluster } from "../../identity/authority/mod.ts";
 import { createAdmin, serveAdmin } from "../../identity/authority/admin/mod.ts";
+import { createRedactor } from "../../identity/audit/mod.ts";
 import { caPin, parseProxy } from "../../identity/mod.ts";
 import type { Clock, Log } from "../../identity/mod.ts";
 import { openSqliteStore } from "../../identity/storage/mod.ts";
@@ -38,8 +39,8 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
   const store = openSqliteStore({ directory: config.dataDir, now: () => clock.now() });
   resources.defer(() => store.close());
   const name = config.clusterName === undefined ? {} : { name: config.clusterName };
-  const auditMode = { kind: "best_effort", spool: join(config.dataDir, "audit.spool") } as const;
-  const cluster = await openCluster({ store, clock, log, auditMode, ...name });
+  const audit = { mode: config.audit.mode, spool: join(config.dataDir, "audit.spool") };
+  const cluster = await openCluster({ store, clock, log, audit, ...name });
   resources.defer(() => cluster.audit.close());
   const ending = new AbortController();
   resources.defer(() => ending.abort());
@@ -59,6 +60,9 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
     view: cluster.view,
     hostCredentials: () => agentIdentity.credentials,
     audit: cluster.audit,
+    redactor: config.audit.redact.length > 0
+      ? createRedactor(config.audit.redact, cluster.keys.audit.redaction)
+      : undefined,
     clock,
     log,
     spawnReaper: () => spawnReaper(program, [...args, "__reaper"]),

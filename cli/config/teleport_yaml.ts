@@ -15,11 +15,12 @@ import {
 } from "../../identity/config/mod.ts";
 import type { HostPort, Source } from "../../identity/config/mod.ts";
 import { IdentityError } from "../../identity/mod.ts";
+import { auditSchema, type AuditSection } from "./audit_section.ts";
 import { type AppSection, appSectionSchema, readAppSection } from "./app_section.ts";
 import { readTracing, tracingSchema, type TracingSection } from "./tracing_section.ts";
 
 /** What the programs of a cluster need to know; each section adds what it says. */
-export interface ClusterConfig extends AppSection {
+export interface ClusterConfig extends AppSection, AuditSection {
   /** The file that says all this, if one does. */
   readonly file: string | undefined;
   readonly dataDir: string;
@@ -62,6 +63,7 @@ const schema = z.strictObject({
     listen_addr: z.string().optional(),
   }).default({ enabled: true, public_addr: [] }),
   app_service: appSectionSchema,
+  audit: auditSchema,
   tracing_service: tracingSchema,
   ssh_service: disabledService.optional(),
   db_service: disabledService.optional(),
@@ -82,6 +84,7 @@ export function defaultConfig(): ClusterConfig {
     publicAddrs: [],
     apps: [],
     appSelectors: [{ "*": ["*"] }],
+    audit: { mode: "best_effort", redact: [] },
     diagnostics: undefined,
     tracing: undefined,
   };
@@ -122,6 +125,7 @@ export function parseClusterConfig(text: string, file: string): ClusterConfig {
     listen: raw.proxy_service.web_listen_addr ?? DEFAULT_LISTEN,
     publicAddrs: raw.proxy_service.public_addr,
     ...readAppSection(raw.app_service),
+    audit: raw.audit,
     diagnostics: raw.teleport.diag_addr,
     tracing: readTracing(raw.tracing_service, source),
   };

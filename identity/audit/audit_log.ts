@@ -1,80 +1,123 @@
 /**
- * The audit log of a cluster whose store is in this process. Two ways to record an event:
+ * The audit log of a process: events become records of one chain, are written to the spool before
+ * anybody goes on, and reach the store within a quarter of a second.
  *
- * - `strict`: `append` resolves once the event is in the store and synced. Events that arrive
- *   together are written together.
- * - `best_effort`: `append` resolves once the event is in the spool file, where the end of the
- *   process cannot touch it; it reaches the store within a quarter of a second. A power cut may
- *   take the events of that time.
+ * - `strict`: `append` resolves once the record is on the disk, and rejects when it cannot be.
+ * - `best_effort`: `append` resolves once the record is in the file, where the end of the process
+ *   cannot touch it; a power cut may take the records that the system had not written yet. When the
+ *   file cannot be written, records wait in memory for the store, which is warned of and counted.
+ *
+ * Events that come in one turn of the loop are written together.
  */
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
-import type { Store } from "../storage/store.ts";
+import { type Head, headOf, nextRecord, type SignedHead } from "./chain.ts";
 import type { AuditEvent, AuditSink, EventDraft } from "./event.ts";
-import { Spool } from "./spool.ts";
+import { type Entry, Spool } from "./spool.ts";
 
-export type AuditMode =
-  | { readonly kind: "strict" }
-  | { readonly kind: "best_effort"; readonly spool: string };
+export type AuditMode = "strict" | "best_effort";
 
 export interface AuditLogOptions {
   readonly cluster: string;
-  readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
   readonly mode: AuditMode;
+  /** Where records wait; in memory alone without it. */
+  readonly spool?: string | undefined;
+  readonly shipper: Shipper;
 }
 
-/** Milliseconds between an event in the spool and the next write to the store. */
+/** The way to the authority, which may be in this process. */
+export interface Shipper {
+  /** The end of this writer's chain as far as it is stored. */
+  head(): Promise<Head>;
+  /** Stores records that are new, in their order, and signs the head after them. */
+  ship(entries: readonly Entry[], head: Head): Promise<SignedHead>;
+}
+
+/** Milliseconds between a record in the spool and the next delivery. */
 const SHIP_MS = 250;
 
-/** Events that may wait for the store; beyond that, `append` waits as well. */
+/** Records that may wait for delivery in memory. */
 const MAX_WAITING = 10_000;
+
+/** The records of one turn of the loop. */
+interface Group {
+  readonly before: Head;
+  readonly entries: Entry[];
+  readonly done: PromiseWithResolvers<void>;
+}
 
 export class AuditLog implements AuditSink {
   readonly #options: AuditLogOptions;
   readonly #spool: Spool | undefined;
-  #waiting: AuditEvent[];
-  #writing: Promise<void> = Promise.resolve();
+  #head: Head;
+  #group: Group | undefined;
+  #waiting: Entry[];
+  #unsynced: PromiseWithResolvers<void>[] = [];
+  #syncing = false;
+  #shipping: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #unspooled = 0;
+  #lost = 0;
 
-  private constructor(options: AuditLogOptions, spool: Spool | undefined, leftover: AuditEvent[]) {
+  private constructor(options: AuditLogOptions, spool: Spool | undefined, head: Head) {
     this.#options = options;
     this.#spool = spool;
-    this.#waiting = leftover;
+    this.#head = head;
+    this.#waiting = [];
   }
 
-  /** Opens the log; events that an earlier process could not ship are shipped first. */
+  /** Opens the log; records that an earlier process could not deliver are delivered first. */
   static async open(options: AuditLogOptions): Promise<AuditLog> {
-    if (options.mode.kind === "strict") return new AuditLog(options, undefined, []);
-    const { spool, leftover } = Spool.open(options.mode.spool);
-    const log = new AuditLog(options, spool, leftover);
-    await log.flush();
-    return log;
+    const { shipper, log } = options;
+    const stored = await shipper.head();
+    const opened = options.spool === undefined ? undefined : Spool.open(options.spool);
+    const left = (opened?.leftover ?? []).map((entry) => ({ entry, head: headOf(entry) }))
+      .filter(({ head }) => head.writer === stored.writer && head.seq > stored.seq);
+    const self = new AuditLog(options, opened?.spool, left.at(-1)?.head ?? stored);
+    self.#waiting = left.map(({ entry }) => entry);
+    const kept = opened?.spool.head;
+    if (kept?.writer === stored.writer && kept.seq > self.#head.seq) {
+      // The store is older than what it has acknowledged: it was restored, or its end was cut off.
+      log.error("Audit records are missing from the store", {
+        from: self.#head.seq + 1,
+        to: kept.seq,
+      });
+      const missing = { from: self.#head.seq + 1, to: kept.seq };
+      self.#head = { writer: kept.writer, seq: kept.seq, hash: kept.hash };
+      await self.append({ type: "audit.gap", code: "PAU001W", missing });
+    }
+    await self.flush();
+    return self;
   }
 
-  async append(draft: EventDraft): Promise<void> {
-    const event: AuditEvent = {
-      ...draft,
-      time: this.#options.clock.now().toISOString(),
-      uid: randomUUID(),
-      cluster_name: this.#options.cluster,
-    };
-    this.#waiting.push(event);
-    if (this.#spool === undefined || !this.#spooled(event)) return await this.flush();
-    this.#timer ??= setTimeout(() => this.#ship(), SHIP_MS);
-    if (this.#waiting.length > MAX_WAITING) await this.flush();
+  /** Records that could not be written to the spool, and those that are lost for good. */
+  get failures(): { readonly unspooled: number; readonly lost: number } {
+    return { unspooled: this.#unspooled, lost: this.#lost };
+  }
+
+  append(draft: EventDraft): Promise<void> {
+    const { cluster, clock } = this.#options;
+    const uid = randomUUID();
+    const time = clock.now().toISOString();
+    const event: AuditEvent = { ...draft, time, uid, cluster_name: cluster };
+    const group = this.#group ??= this.#newGroup();
+    const { text, head } = nextRecord(this.#head, event);
+    this.#head = head;
+    group.entries.push({ uid, text });
+    return group.done.promise;
   }
 
   /** Resolves once everything appended so far is in the store. */
   flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    // Whoever comes while a group is being written joins the next one.
-    const group = this.#writing.catch(() => {}).then(() => this.#writeGroup());
-    this.#writing = group;
-    return group;
+    this.#writeGroup();
+    const round = this.#shipping.catch(() => {}).then(() => this.#shipWaiting());
+    this.#shipping = round;
+    return round;
   }
 
   async close(): Promise<void> {
@@ -85,38 +128,100 @@ export class AuditLog implements AuditSink {
     }
   }
 
-  /** A full disk must not stop the work; the store may still have room, or say the same. */
-  #spooled(event: AuditEvent): boolean {
-    try {
-      this.#spool?.append(event);
-      return true;
-    } catch (error) {
-      this.#options.log.error("Cannot write the audit spool", { error: String(error) });
-      return false;
-    }
+  #newGroup(): Group {
+    queueMicrotask(() => this.#writeGroup());
+    const done = Promise.withResolvers<void>();
+    // Whoever has appended hears of a failure; not everybody listens to each of its events.
+    done.promise.catch(() => {});
+    return { before: this.#head, entries: [], done };
   }
 
-  #ship(): void {
+  #writeGroup(): void {
+    const group = this.#group;
+    if (group === undefined) return;
+    this.#group = undefined;
+    const { entries, done } = group;
+    const { mode, log } = this.#options;
+    let spooled = false;
+    try {
+      this.#spool?.write(entries.map(({ text }) => text));
+      spooled = this.#spool !== undefined;
+    } catch (error) {
+      if (mode === "strict") {
+        // What is in no file has not happened: the chain goes on from where it was.
+        this.#head = group.before;
+        return done.reject(error);
+      }
+      if (this.#unspooled === 0) {
+        log.error("Cannot write the audit spool", { error: String(error) });
+      }
+      this.#unspooled += entries.length;
+    }
+    this.#wait(entries);
+    if (mode === "best_effort") return done.resolve();
+    if (spooled) return this.#sync(done);
+    // Without a file the store itself is what strict waits for.
+    this.flush().then(() => done.resolve(), (error) => done.reject(error));
+  }
+
+  #wait(entries: readonly Entry[]): void {
+    for (const entry of entries) this.#waiting.push(entry);
+    const excess = this.#waiting.length - MAX_WAITING;
+    if (excess > 0 && this.#unspooled > 0) {
+      // Neither file nor store takes them; the gap in the chain says that they were there.
+      this.#waiting.splice(0, excess);
+      this.#lost += excess;
+      this.#options.log.error("Audit records are lost", { records: this.#lost });
+    }
+    this.#timer ??= setTimeout(() => this.#deliver(), SHIP_MS);
+  }
+
+  /** Syncs for all groups that wait; those that come meanwhile share the next sync. */
+  #sync(done: PromiseWithResolvers<void>): void {
+    this.#unsynced.push(done);
+    if (this.#syncing || !this.#spool) return;
+    this.#syncing = true;
+    const round = this.#unsynced;
+    this.#unsynced = [];
+    const settle = (error?: unknown) => {
+      this.#syncing = false;
+      for (const { resolve, reject } of round) error === undefined ? resolve() : reject(error);
+      const next = this.#unsynced.pop();
+      if (next) this.#sync(next);
+    };
+    this.#spool.sync().then(() => settle(), settle);
+  }
+
+  #deliver(): void {
     this.flush().catch((error: unknown) => {
-      this.#options.log.error("Cannot store audit events; they wait in the spool", {
-        events: this.#waiting.length,
+      this.#options.log.error("Cannot store audit records; they wait", {
+        records: this.#waiting.length,
         error: String(error),
       });
-      this.#timer ??= setTimeout(() => this.#ship(), SHIP_MS);
+      this.#timer ??= setTimeout(() => this.#deliver(), SHIP_MS);
     });
   }
 
-  async #writeGroup(): Promise<void> {
-    const group = this.#waiting;
-    if (group.length === 0) return;
+  async #shipWaiting(): Promise<void> {
+    const batch = this.#waiting;
+    const last = batch.at(-1);
+    if (last === undefined) return;
     this.#waiting = [];
+    let head: SignedHead;
     try {
-      await this.#options.store.keepEvents(group);
+      head = await this.#options.shipper.ship(batch, headOf(last));
     } catch (error) {
-      this.#waiting = [...group, ...this.#waiting];
+      this.#waiting = [...batch, ...this.#waiting];
       throw error;
     }
-    // Events that came meanwhile are in the file too: it is cleared when none is on its way.
-    if (this.#waiting.length === 0) this.#spool?.clear();
+    if (!this.#spool) return;
+    try {
+      this.#spool.keepHead(head);
+      // Records that came meanwhile are in the file too: it is cleared when none is on its way.
+      if (this.#waiting.length === 0 && this.#group === undefined) this.#spool.clear();
+    } catch (error) {
+      // They are stored; the file merely keeps them longer than it has to.
+      this.#options.log.warn("Cannot clear the audit spool", { error: String(error) });
+    }
   }
 }

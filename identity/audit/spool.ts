@@ -1,34 +1,87 @@
 /**
- * A file of events that are on their way to the store, one JSON document on each line. What is
- * appended survives the end of the process; `sync` is the store's business.
+ * Two files beside each other: the spool, with the records that are on their way to the store, one
+ * on each line, and the head up to which everything has arrived there. What is written survives the
+ * end of the process; after `sync` it survives a power cut.
  */
 import { Buffer } from "node:buffer";
-import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
-import type { AuditEvent } from "./event.ts";
+import {
+  closeSync,
+  fdatasync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { linkOf, type SignedHead } from "./chain.ts";
+
+/** A record with the name under which the store knows it. */
+export interface Entry {
+  readonly uid: string;
+  readonly text: string;
+}
 
 /** One writer, holding the file open. */
 export class Spool {
   readonly #fd: number;
+  readonly #headPath: string;
+  #size: number;
 
-  private constructor(fd: number) {
+  private constructor(fd: number, headPath: string) {
     this.#fd = fd;
+    this.#headPath = headPath;
+    this.#size = fstatSync(fd).size;
   }
 
-  /** Opens the file, made with mode 0600, and what an earlier process left in it. */
-  static open(path: string): { spool: Spool; leftover: AuditEvent[] } {
+  /** Opens the spool at a path, made with mode 0600, and what an earlier process left in it. */
+  static open(path: string): { readonly spool: Spool; readonly leftover: Entry[] } {
     const fd = openSync(path, "a+", 0o600);
-    return { spool: new Spool(fd), leftover: readEvents(fd) };
+    const spool = new Spool(fd, `${path}.head`);
+    return { spool, leftover: readEntries(fd) };
   }
 
-  append(event: AuditEvent): void {
-    const line = Buffer.from(`${JSON.stringify(event)}\n`);
-    let written = 0;
-    while (written < line.length) written += writeSync(this.#fd, line, written);
+  /** Writes records whole, or throws and leaves the file as it was. */
+  write(texts: readonly string[]): void {
+    const bytes = Buffer.from(`${texts.join("\n")}\n`);
+    try {
+      let written = 0;
+      while (written < bytes.length) written += writeSync(this.#fd, bytes, written);
+    } catch (error) {
+      // Half a record in front of the next ones would make them unreadable.
+      if (fstatSync(this.#fd).size > this.#size) ftruncateSync(this.#fd, this.#size);
+      throw error;
+    }
+    this.#size += bytes.length;
+  }
+
+  /** Resolves once everything written so far is on the disk. */
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) =>
+      fdatasync(this.#fd, (error) => error ? reject(error) : resolve())
+    );
   }
 
   /** Forgets everything: called once the store has it. */
   clear(): void {
     ftruncateSync(this.#fd, 0);
+    this.#size = 0;
+  }
+
+  /** The head that was kept last; nothing when there is none that can be read. */
+  get head(): SignedHead | undefined {
+    try {
+      return JSON.parse(readFileSync(this.#headPath, "utf8")) as SignedHead;
+    } catch {
+      return undefined;
+    }
+  }
+
+  keepHead(head: SignedHead): void {
+    writeFileSync(`${this.#headPath}.new`, `${JSON.stringify(head)}\n`, { mode: 0o600 });
+    renameSync(`${this.#headPath}.new`, this.#headPath);
   }
 
   close(): void {
@@ -36,18 +89,19 @@ export class Spool {
   }
 }
 
-function readEvents(fd: number): AuditEvent[] {
+function readEntries(fd: number): Entry[] {
   const bytes = Buffer.alloc(fstatSync(fd).size);
   for (let at = 0; at < bytes.length;) {
     const read = readSync(fd, bytes, at, bytes.length - at, at);
     if (read === 0) break;
     at += read;
   }
-  return bytes.toString("utf8").split("\n").flatMap((line) => {
+  return bytes.toString("utf8").split("\n").flatMap((text) => {
     try {
-      return [JSON.parse(line) as AuditEvent];
+      const event = JSON.parse(text) as Record<string, unknown>;
+      return typeof event["uid"] === "string" && linkOf(event) ? [{ uid: event["uid"], text }] : [];
     } catch {
-      // The line that a process was writing when it was killed: its event had no answer yet.
+      // The record that a process was writing when it was killed: its event had no answer yet.
       return [];
     }
   });

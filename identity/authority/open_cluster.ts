@@ -1,5 +1,6 @@
 import { AuditLog } from "../audit/audit_log.ts";
 import type { AuditMode } from "../audit/audit_log.ts";
+import { storeShipper } from "../audit/store_shipper.ts";
 import type { Clock } from "../clock.ts";
 import { IdentityError } from "../error.ts";
 import type { Log } from "../log.ts";
@@ -17,8 +18,8 @@ export interface OpenClusterOptions {
   readonly name?: string;
   readonly clock: Clock;
   readonly log: Log;
-  /** How audit events are recorded; `strict` when absent. */
-  readonly auditMode?: AuditMode;
+  /** How audit events are recorded; strictly, and straight into the store, when absent. */
+  readonly audit?: { readonly mode: AuditMode; readonly spool: string };
 }
 
 /** Opens the cluster that a store holds; a new store becomes a new cluster. */
@@ -28,8 +29,9 @@ export async function openCluster(options: OpenClusterOptions): Promise<Cluster>
   const keys = await loadClusterKeys(store, name, clock.now());
   const userCas = [keys.user.certificate];
   const view = await LiveView.open({ cluster: name, store, userCas, clock, log });
-  const mode = options.auditMode ?? { kind: "strict" };
-  const audit = await AuditLog.open({ cluster: name, store, clock, log, mode });
+  const shipper = storeShipper({ store, clock, privateKey: keys.audit.privateKey });
+  const { mode = "strict", spool } = options.audit ?? {};
+  const audit = await AuditLog.open({ cluster: name, clock, log, mode, spool, shipper });
   return { name, store, keys, view, audit, clock, log };
 }
 

@@ -8,7 +8,7 @@
  * 63 letters, below `route.internal`.
  */
 import { Buffer } from "node:buffer";
-import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from "node:crypto";
+import { createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
 
 const SUFFIX = ".route.internal";
 const VERSION = 1;
@@ -29,14 +29,6 @@ export interface Ticket {
   /** The agent's host id, 32 hex digits. */
   readonly agent: string;
   readonly expires: Date;
-}
-
-/** A key pair for tickets, PEM. */
-export function createTicketKey(): { privateKey: string; publicKey: string } {
-  return generateKeyPairSync("ed25519", {
-    privateKeyEncoding: { type: "pkcs8", format: "pem" },
-    publicKeyEncoding: { type: "spki", format: "pem" },
-  });
 }
 
 /** The server name that carries a ticket. */

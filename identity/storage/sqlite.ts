@@ -6,7 +6,15 @@ import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { IdentityError } from "../error.ts";
-import type { Change, Item, ItemKind, Store, StoredEvent, Transaction } from "./store.ts";
+import type {
+  Change,
+  Item,
+  ItemKind,
+  Store,
+  StoredEvent,
+  StoredRecord,
+  Transaction,
+} from "./store.ts";
 
 const SCHEMA_VERSION = 1;
 const SCHEMA = `
@@ -127,14 +135,14 @@ class SqliteStore implements Store {
     return () => void this.#listeners.delete(listener);
   }
 
-  keepEvents(events: readonly { readonly uid: string }[]): Promise<void> {
+  keepEvents(events: readonly Pick<StoredRecord, "uid" | "text">[]): Promise<void> {
     return this.#afterWrites(() => {
       const insert = this.#database.prepare(
         "INSERT INTO events (uid, event) VALUES (?, ?) ON CONFLICT (uid) DO NOTHING",
       );
       this.#database.exec("BEGIN IMMEDIATE");
       try {
-        for (const event of events) insert.run(event.uid, JSON.stringify(event));
+        for (const { uid, text } of events) insert.run(uid, text);
         this.#database.exec("COMMIT");
       } catch (error) {
         this.#database.exec("ROLLBACK");
@@ -143,20 +151,33 @@ class SqliteStore implements Store {
     });
   }
 
+  async latestRecords(limit: number): Promise<StoredRecord[]> {
+    return (await this.#records("TRUE ORDER BY seq DESC LIMIT ?", [limit])).reverse();
+  }
+
+  recordsAfter(seq: number, limit: number): Promise<StoredRecord[]> {
+    return this.#records("seq > ? ORDER BY seq LIMIT ?", [seq, limit]);
+  }
+
   latestEvents(limit: number): Promise<StoredEvent[]> {
     return this.eventsWith([], limit);
   }
 
-  eventsWith(texts: readonly string[], limit: number): Promise<StoredEvent[]> {
+  async eventsWith(texts: readonly string[], limit: number): Promise<StoredEvent[]> {
     const wanted = texts.map(() => "instr(event, ?) > 0").join(" AND ") || "TRUE";
+    const where = `${wanted} ORDER BY seq DESC LIMIT ?`;
+    const records = (await this.#records(where, [...texts, limit])).reverse();
+    return records.map(({ seq, uid, text }) => ({ seq, uid, event: JSON.parse(text) }));
+  }
+
+  #records(where: string, values: readonly (string | number)[]): Promise<StoredRecord[]> {
     return this.#afterWrites(() =>
-      this.#database.prepare(
-        `SELECT seq, uid, event FROM events WHERE ${wanted} ORDER BY seq DESC LIMIT ?`,
-      ).all(...texts, limit).reverse().map((row) => ({
-        seq: Number(row["seq"]),
-        uid: String(row["uid"]),
-        event: JSON.parse(String(row["event"])),
-      }))
+      this.#database.prepare(`SELECT seq, uid, event FROM events WHERE ${where}`).all(...values)
+        .map((row) => ({
+          seq: Number(row["seq"]),
+          uid: String(row["uid"]),
+          text: String(row["event"]),
+        }))
     );
   }
 

@@ -45,6 +45,14 @@ export interface Transaction extends Reader {
   delete(kind: ItemKind, name: string): Promise<boolean>;
 }
 
+/** An audit event as it was written: what chains and their checks are about. */
+export interface StoredRecord {
+  /** Its place in the order of arrival. */
+  readonly seq: number;
+  readonly uid: string;
+  readonly text: string;
+}
+
 /** An audit event as stored: `seq` is its place in the order of arrival. */
 export interface StoredEvent {
   readonly seq: number;
@@ -57,8 +65,12 @@ export interface Store extends Reader {
   update<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
   /** Calls `listener` after each commit; returns how to stop that. */
   subscribe(listener: (changes: readonly Change[]) => void): () => void;
-  /** Keeps events whose `uid` is new, in the given order. */
-  keepEvents(events: readonly { readonly uid: string }[]): Promise<void>;
+  /** Keeps events whose `uid` is new, in the given order; the text is the event's JSON. */
+  keepEvents(events: readonly Pick<StoredRecord, "uid" | "text">[]): Promise<void>;
+  /** The newest `limit` events as they were written, oldest first. */
+  latestRecords(limit: number): Promise<StoredRecord[]>;
+  /** At most `limit` events after a place in the order of arrival, oldest first. */
+  recordsAfter(seq: number, limit: number): Promise<StoredRecord[]>;
   /** The newest `limit` events, oldest first. */
   latestEvents(limit: number): Promise<StoredEvent[]>;
   /** The newest `limit` events whose JSON contains every one of these texts, oldest first. */

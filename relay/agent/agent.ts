@@ -7,6 +7,7 @@ import { constants } from "node:crypto";
 import type { Duplex } from "node:stream";
 import tls from "node:tls";
 import type { App, AuditSink, Clock, ClusterView, Log, SignAppToken } from "../../identity/mod.ts";
+import type { Redactor } from "../../identity/audit/mod.ts";
 import { type CertificateInfo, readCertificate } from "../../identity/x509/mod.ts";
 import { RelayError } from "../error.ts";
 import { GATE_LIMITS } from "../gate/limits.ts";
@@ -28,6 +29,8 @@ export interface AgentOptions {
   /** The agent's own certificate and key, PEM; asked for each connection, so they may be renewed. */
   readonly hostCredentials: () => { readonly certificate: string; readonly key: string };
   readonly audit: AuditSink;
+  /** Replaces what may not be recorded. */
+  readonly redactor?: Redactor | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** Starts the process that ends servers should the agent be killed; without it they may stay. */
@@ -144,6 +147,7 @@ export class Agent {
         address: from.address,
         view,
         audit,
+        redactor: this.#options.redactor,
         clock,
         log,
         tasks: this.#tasksOf(verdict.app),

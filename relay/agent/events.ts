@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import type { App, EventDraft, Principal, SessionClaims } from "../../identity/mod.ts";
+import type { Redactor } from "../../identity/audit/mod.ts";
 import type { GateRecord } from "../gate/step.ts";
 import type { End } from "../wire/handshake.ts";
 
@@ -25,8 +26,11 @@ const USER_KIND_BOT = 2;
 /** Writes the events of one session. */
 export class SessionEvents {
   readonly #common: Readonly<Record<string, unknown>>;
+  readonly #redactor: Redactor | undefined;
 
-  constructor(claims: SessionClaims, app: App | undefined) {
+  /** What the redactor replaces is in no event. */
+  constructor(claims: SessionClaims, app: App | undefined, redactor?: Redactor) {
+    this.#redactor = redactor;
     this.#common = {
       sid: claims.session,
       user: `bot-${claims.bot}`,
@@ -67,18 +71,29 @@ export class SessionEvents {
     };
   }
 
-  end(details: { address: string; end: End; because: string | undefined }): EventDraft {
+  end(
+    details: {
+      address: string;
+      end: End;
+      because: string | undefined;
+      /** Milliseconds. */
+      duration: number;
+      counts: Readonly<Record<string, number>>;
+    },
+  ): EventDraft {
     return {
       type: "mcp.session.end",
       code: "TMCP002I",
       ...this.#common,
       "addr.remote": details.address,
+      duration_ms: rounded(details.duration),
+      counts: { ...details.counts },
       status: { success: true, reason: details.end.code, message: details.because },
     };
   }
 
-  /** The event for what the gate has noted, if it is worth one. */
-  message(record: GateRecord): EventDraft | undefined {
+  /** The event for what the gate has noted, if it is worth one; `latency` is in milliseconds. */
+  message(record: GateRecord, latency?: number): EventDraft | undefined {
     const success = record.outcome === "forwarded" && record.error === undefined;
     if (success && !isRecorded(record)) return undefined;
     const [type, code] = typeAndCode(record);
@@ -91,15 +106,30 @@ export class SessionEvents {
       ...(record.decision && { decision: record.decision }),
       ...(record.target && { [record.target.kind]: record.target.name }),
       ...(record.hidden && { hidden: record.hidden }),
-      message: {
+      message: this.#redacted({
         jsonrpc: "2.0",
         ...(record.method !== undefined && { method: record.method }),
         ...(record.id !== undefined && { id: readId(record.id) }),
         ...params(record),
-      },
+      }),
       bytes: record.bytes,
-      status: success ? { success } : { success, outcome: record.outcome, ...failure(record) },
+      ...(latency !== undefined && { latency_ms: rounded(latency) }),
+      status: success
+        ? { success }
+        : { success, outcome: record.outcome, ...this.#failure(record) },
     };
+  }
+
+  #failure({ error, reason }: GateRecord): Record<string, unknown> {
+    const { error: told } = this.#redacted({ error: error && { message: error.message } });
+    return {
+      ...(error && { error: (told as { message: unknown }).message, error_code: error.code }),
+      ...(reason !== undefined && { reason }),
+    };
+  }
+
+  #redacted<T extends Record<string, unknown>>(value: T): T {
+    return this.#redactor ? this.#redactor.redact(value) as T : value;
   }
 }
 
@@ -117,18 +147,16 @@ function typeAndCode({ kind, from }: GateRecord): [type: string, code: string] {
     : ["mcp.session.request", "TMCP003"];
 }
 
-function failure({ error, reason }: GateRecord): Record<string, unknown> {
-  return {
-    ...(error && { error: error.message, error_code: error.code }),
-    ...(reason !== undefined && { reason }),
-  };
-}
-
 function params({ params }: GateRecord): Record<string, unknown> {
   if (params === undefined) return {};
   const bytes = params.end - params.start;
   if (bytes > MAX_PARAMS_BYTES) return { params_omitted_bytes: bytes };
   return { params: JSON.parse(Buffer.from(params.slice()).toString("utf8")) };
+}
+
+/** Milliseconds, to the microsecond. */
+function rounded(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1000;
 }
 
 /** Ids are strings or integers that every reader takes for the same. */

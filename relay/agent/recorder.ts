@@ -1,37 +1,86 @@
-import type { AuditSink, EventDraft } from "../../identity/mod.ts";
+import type { AuditSink, Clock, EventDraft } from "../../identity/mod.ts";
 import { RelayError } from "../error.ts";
 import type { GateRecord } from "../gate/step.ts";
 import type { SessionEvents } from "./events.ts";
+import { type Handshake, handshakeIn } from "./mcp_handshake.ts";
 
 /**
  * Writes a session's events to the audit log. INVARIANT (recorded first): whoever passes a message
  * on waits for what this returns, and a rejection ends the session.
+ *
+ * The event of the session's start waits until the handshake is over, as the original's does, so
+ * that it can say who the client and the server are. Any other event brings it out.
  */
 export class Recorder {
   readonly #events: SessionEvents;
   readonly #audit: AuditSink;
+  readonly #clock: Clock;
+  readonly #began: number;
+  #start: EventDraft | undefined;
+  #handshake: Handshake = {};
+  /** When a request was passed on, by its decision; the gate bounds how many wait. */
+  readonly #asked = new Map<string, number>();
+  readonly #counts = { requests: 0, notifications: 0, refused: 0 };
 
-  constructor(events: SessionEvents, audit: AuditSink) {
+  constructor(events: SessionEvents, audit: AuditSink, clock: Clock) {
     this.#events = events;
     this.#audit = audit;
+    this.#clock = clock;
+    this.#began = clock.monotonic();
+  }
+
+  /** The session has begun; nothing of it has been passed on yet. */
+  start(details: Parameters<SessionEvents["start"]>[0]): void {
+    this.#start = this.#events.start(details);
   }
 
   /** Records what the gate has noted; `undefined` if nothing of it is worth an event. */
   messages(records: readonly GateRecord[]): Promise<void> | undefined {
     const drafts: EventDraft[] = [];
     for (const record of records) {
-      const draft = this.#events.message(record);
+      this.#count(record);
+      const draft = this.#events.message(record, this.#latency(record));
+      if (this.#start && this.#shakenHands(record, draft)) drafts.push(this.#started(this.#start));
       if (draft) drafts.push(draft);
     }
     return drafts.length === 0 ? undefined : this.#append(drafts);
   }
 
-  start(details: Parameters<SessionEvents["start"]>[0]): Promise<void> {
-    return this.#append([this.#events.start(details)]);
+  end(details: Omit<Parameters<SessionEvents["end"]>[0], "duration" | "counts">): Promise<void> {
+    const duration = this.#clock.monotonic() - this.#began;
+    const end = this.#events.end({ ...details, duration, counts: this.#counts });
+    return this.#append(this.#start ? [this.#started(this.#start), end] : [end]);
   }
 
-  end(details: Parameters<SessionEvents["end"]>[0]): Promise<void> {
-    return this.#append([this.#events.end(details)]);
+  /** Whether the start of the session is to be told now, before this record. */
+  #shakenHands(record: GateRecord, draft: EventDraft | undefined): boolean {
+    this.#handshake = { ...this.#handshake, ...handshakeIn(record) };
+    if (record.method !== "initialize") return draft !== undefined;
+    return record.kind !== "request";
+  }
+
+  #started(start: EventDraft): EventDraft {
+    this.#start = undefined;
+    return { ...start, ...this.#handshake };
+  }
+
+  #count({ kind, from, outcome }: GateRecord): void {
+    if (outcome !== "forwarded") this.#counts.refused++;
+    if (from !== "client") return;
+    if (kind === "request") this.#counts.requests++;
+    if (kind === "notification") this.#counts.notifications++;
+  }
+
+  /** Milliseconds from a request to its outcome, which this record is. */
+  #latency({ kind, decisionId, outcome }: GateRecord): number | undefined {
+    if (decisionId === undefined) return undefined;
+    if (kind === "request") {
+      if (outcome === "forwarded") this.#asked.set(decisionId, this.#clock.monotonic());
+      return undefined;
+    }
+    const asked = this.#asked.get(decisionId);
+    this.#asked.delete(decisionId);
+    return asked === undefined ? undefined : this.#clock.monotonic() - asked;
   }
 
   async #append(drafts: readonly EventDraft[]): Promise<void> {

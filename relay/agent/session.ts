@@ -6,6 +6,7 @@
 import { randomUUID } from "node:crypto";
 import type { Buffer } from "node:buffer";
 import { effectivePrincipal } from "../../identity/access/mod.ts";
+import type { Redactor } from "../../identity/audit/mod.ts";
 import type { App, AuditSink, Clock, ClusterView, Log } from "../../identity/mod.ts";
 import type { AppPolicy } from "../../policy/mod.ts";
 import { after } from "../after.ts";
@@ -37,6 +38,7 @@ export interface SessionOptions {
   readonly address: string;
   readonly view: ClusterView;
   readonly audit: AuditSink;
+  readonly redactor?: Redactor | undefined;
   readonly clock: Clock;
   readonly log: Log;
   readonly tasks: TaskRegistry;
@@ -72,7 +74,8 @@ export class Session implements ChannelHandlers {
     const { admission: { claims }, audit, clock, view } = options;
     this.#options = options;
     this.#policy = policy;
-    this.#recorder = new Recorder(new SessionEvents(claims, app), audit);
+    const events = new SessionEvents(claims, app, options.redactor);
+    this.#recorder = new Recorder(events, audit, clock);
     this.#certificate = new CertificateWatch(options.admission, view, clock);
     this.#gate = new Gate({
       policy: () => this.#policy,
@@ -168,8 +171,7 @@ export class Session implements ChannelHandlers {
     if (app === undefined) return;
     this.#started = true;
     const principal = effectivePrincipal(view, claims);
-    await this.#recorder.start({ address, client: hello.client, principal, app });
-    if (this.#over.signal.aborted) return;
+    this.#recorder.start({ address, client: hello.client, principal, app });
     let upstream: Upstream;
     try {
       upstream = await startUpstream(app, {

@@ -93,7 +93,11 @@ export function serverResponse(
   const record = step.responseRecord("server", message, bytes);
   if (request === undefined) return step.drop(record, "unsolicited");
   if (request === "cancelled") return step.drop(record, "cancelled");
-  const known = { ...record, ...step.about(request) };
+  const known: GateRecord = {
+    ...record,
+    ...step.about(request),
+    ...(request.method === "initialize" && message.kind === "result" && { result: message.result }),
+  };
   if (message.kind === "error") return step.pass(message.bytes, known);
   const reviewed = reviewResult(message, request, context);
   if (!reviewed.pass) return step.answerInstead(request, reviewed.error, known, reviewed.reason);

@@ -49,6 +49,8 @@ export interface GateRecord {
   /** Length of the line as it came, without its end. */
   readonly bytes: number;
   readonly params?: JsonView;
+  /** Of the answer to `initialize`. */
+  readonly result?: JsonView;
   /** What a response reports, or what was answered instead. */
   readonly error?: { readonly code: number; readonly message: string };
   /** Entries taken out of a list or definitions out of a request. */

@@ -10,9 +10,9 @@ import {
   SERVER_NOTIFICATIONS,
   SERVER_REQUESTS,
 } from "../gate/methods.ts";
+import { type App, appTransport } from "../../identity/mod.ts";
 import type { GateRecord } from "../gate/step.ts";
 import type { AgentObserver, SessionObserver } from "./observer.ts";
-import { transportOf } from "./transport.ts";
 
 /** What is read from the agent when somebody asks for metrics. */
 export interface AgentGauges {
@@ -175,4 +175,9 @@ function knownMethod({ kind, from, method }: Pick<GateRecord, "kind" | "from" | 
     ? (from === "client" ? CLIENT_REQUESTS : SERVER_REQUESTS).has(method)
     : (from === "client" ? CLIENT_NOTIFICATIONS : SERVER_NOTIFICATIONS).has(method);
   return known ? method : "unknown";
+}
+
+/** How the agent speaks to the server of an app. */
+function transportOf({ uri }: App): string {
+  return appTransport(uri) ?? "unknown";
 }

@@ -26,13 +26,12 @@ import {
   TraceIdRatioBasedSampler,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
-import type { App, Log, SessionClaims } from "../../identity/mod.ts";
+import { type App, appTransport, type Log, type SessionClaims } from "../../identity/mod.ts";
 import { applyEdits, setMember } from "../wire/edit.ts";
 import { CLIENT_REQUESTS } from "../gate/methods.ts";
 import type { GateRecord, GateStep } from "../gate/step.ts";
 import { JsonView } from "../wire/json.ts";
 import type { AgentObserver, SessionObserver } from "./observer.ts";
-import { transportOf } from "./transport.ts";
 
 export interface TracingOptions {
   readonly version: string;
@@ -119,7 +118,7 @@ class TracedSession implements SessionObserver {
     this.#tracer = tracer;
     this.#common = {
       "mcp.session.id": claims.session,
-      "network.transport": transportOf(app) === "stdio" ? "pipe" : "tcp",
+      "network.transport": appTransport(app.uri) === "stdio" ? "pipe" : "tcp",
       "postern.app": app.name,
       "postern.bot": claims.bot,
     };

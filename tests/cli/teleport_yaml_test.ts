@@ -55,6 +55,7 @@ test("parseClusterConfig() reads the guide's file", () => {
       },
     }],
     appSelectors: [{ env: ["dev", "test"] }],
+    audit: { mode: "best_effort", redact: [] },
     diagnostics: undefined,
     tracing: undefined,
   });
@@ -106,6 +107,7 @@ test("parseClusterConfig() fills an empty file with private defaults", () => {
     publicAddrs: [],
     apps: [],
     appSelectors: [],
+    audit: { mode: "best_effort", redact: [] },
     diagnostics: undefined,
     tracing: undefined,
   });

@@ -1,11 +1,21 @@
 import assert from "node:assert/strict";
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AuditLog } from "../../identity/audit/audit_log.ts";
-import { silentLog, systemClock } from "../../identity/mod.ts";
+import { AuditLog, type AuditMode, type Shipper } from "../../identity/audit/mod.ts";
+import { headsIn, storeShipper } from "../../identity/audit/store_shipper.ts";
+import { verifyRecords } from "../../identity/audit/verify.ts";
+import { createSigningKey } from "../../identity/keys.ts";
+import { type Log, silentLog, systemClock } from "../../identity/mod.ts";
 import { openSqliteStore } from "../../identity/storage/mod.ts";
-import type { Store } from "../../identity/storage/mod.ts";
 import { test } from "../support/harness.ts";
 import type { TestContext } from "../support/harness.ts";
 
@@ -15,68 +25,174 @@ function setup(context: TestContext) {
   const store = openSqliteStore({ directory, now: () => new Date() });
   context.cleanup(() => store.close());
   const spool = join(directory, "audit.spool");
-  const open = (over: Store = store, kind: "strict" | "best_effort" = "best_effort") =>
-    AuditLog.open({
-      cluster: "c",
-      store: over,
-      clock: systemClock,
-      log: silentLog,
-      mode: kind === "strict" ? { kind } : { kind, spool },
-    });
+  const { privateKey, publicKey } = createSigningKey();
+  const shipper = storeShipper({ store, clock: systemClock, privateKey });
+  const warnings: string[] = [];
+  const log: Log = { ...silentLog, error: (message) => void warnings.push(message) };
+  const open = (
+    mode: AuditMode = "best_effort",
+    over: Partial<{ shipper: Shipper; spool: string }> = {},
+  ) => AuditLog.open({ cluster: "c", clock: systemClock, log, mode, spool, shipper, ...over });
   const stored = async () => (await store.latestEvents(100)).map(({ event }) => event["n"]);
-  return { store, spool, open, stored };
+  const verify = async () =>
+    await verifyRecords((await store.latestRecords(1000)).map(({ text }) => text), {
+      heads: [...(await headsIn(store)).values()],
+      publicKey,
+    });
+  return { directory, store, spool, shipper, open, stored, verify, warnings };
 }
 
 const event = (n: number) => ({ type: "t", code: "c", n });
+const numbers = (spool: string) =>
+  readFileSync(spool, "utf8").split("\n").filter((line) => line !== "").map((line) =>
+    JSON.parse(line).n
+  );
 
-test("a strict log has every event in the store before append() resolves, in order", async (context) => {
-  const { store, open, stored } = setup(context);
-  const log = await open(store, "strict");
+for (const mode of ["strict", "best_effort"] as const) {
+  test(`a ${mode} log has every record in the spool before append() resolves, in order`, async (context) => {
+    const { spool, open, stored, verify } = setup(context);
+    const log = await open(mode);
+    await log.append(event(1));
+    await Promise.all([2, 3].map((n) => log.append(event(n))));
+    assert.deepEqual(numbers(spool), [1, 2, 3]);
+    assert.equal(statSync(spool).mode & 0o777, 0o600);
+    await log.flush();
+    assert.deepEqual(await stored(), [1, 2, 3]);
+    assert.equal(readFileSync(spool, "utf8"), "");
+    await log.close();
+    const { breaks, chains } = await verify();
+    assert.deepEqual(breaks, []);
+    assert.deepEqual(chains.map(({ records, signedTo }) => [records, signedTo]), [[3, 3]]);
+  });
+}
+
+test("a log without a spool has every record in the store before append() resolves", async (context) => {
+  const { shipper, stored } = setup(context);
+  const log = await AuditLog.open({
+    cluster: "c",
+    clock: systemClock,
+    log: silentLog,
+    mode: "strict",
+    shipper,
+  });
   await Promise.all([1, 2, 3].map((n) => log.append(event(n))));
   assert.deepEqual(await stored(), [1, 2, 3]);
   await log.close();
 });
 
-test("a best-effort log has every event in the spool before append() resolves", async (context) => {
-  const { spool, open, stored } = setup(context);
-  const log = await open();
-  await log.append(event(1));
-  await log.append(event(2));
-  const lines = readFileSync(spool, "utf8").trim().split("\n");
-  assert.deepEqual(lines.map((line) => JSON.parse(line).n), [1, 2]);
-  assert.equal(statSync(spool).mode & 0o777, 0o600);
-  await log.flush();
-  assert.deepEqual(await stored(), [1, 2]);
-  assert.equal(readFileSync(spool, "utf8"), "");
-  await log.close();
-});
-
-test("events that a killed process left in the spool are stored at the next start, once", async (context) => {
-  const { spool, open, stored } = setup(context);
+test("records that a killed process left in the spool are stored at the next start, once, and the chain goes on", async (context) => {
+  const { spool, open, stored, verify } = setup(context);
   const first = await open();
   await first.append(event(1));
+  await first.append(event(2));
   const left = readFileSync(spool);
   await first.close();
-  // As if the process had died after the store took the event, and while it wrote another.
+  // As if the process had died after the store took the records, and while it wrote another.
   appendFileSync(spool, left);
-  appendFileSync(spool, JSON.stringify({ ...event(2), uid: "u2" }) + "\n" + '{"n":3,"uid":');
-  await (await open()).close();
-  assert.deepEqual(await stored(), [1, 2]);
+  appendFileSync(spool, '{"n":3,"uid":');
+  const second = await open();
+  await second.append(event(4));
+  await second.close();
+  assert.deepEqual(await stored(), [1, 2, 4]);
+  assert.deepEqual((await verify()).breaks, []);
 });
 
-test("events wait in the spool while the store is away, and keep their order", async (context) => {
-  const { store, spool, open, stored } = setup(context);
+test("records wait in the spool while the store is away, and keep their order", async (context) => {
+  const { shipper, spool, open, stored, verify } = setup(context);
   let away = true;
-  const flaky: Store = Object.assign(Object.create(store) as Store, {
-    keepEvents: (events: { uid: string }[]) =>
-      away ? Promise.reject(new Error("away")) : store.keepEvents(events),
-  });
-  const log = await open(flaky);
+  const flaky: Shipper = {
+    head: () => shipper.head(),
+    ship: (entries, head) => away ? Promise.reject(new Error("away")) : shipper.ship(entries, head),
+  };
+  const log = await open("best_effort", { shipper: flaky });
   await log.append(event(1));
   await assert.rejects(log.flush(), /away/);
   await log.append(event(2));
-  assert.equal(readFileSync(spool, "utf8").trim().split("\n").length, 2);
+  assert.deepEqual(numbers(spool), [1, 2]);
   away = false;
   await log.close();
   assert.deepEqual(await stored(), [1, 2]);
+  assert.deepEqual((await verify()).breaks, []);
 });
+
+const full = existsSync("/dev/full") ? false : "there is no /dev/full";
+
+test(
+  "a strict log refuses what a full disk does not take, and nothing of it happened",
+  async (context) => {
+    const { directory, open, stored, verify } = setup(context);
+    const log = await open();
+    await log.append(event(1));
+    await log.close();
+    symlinkSync("/dev/full", join(directory, "full"));
+    const strict = await open("strict", { spool: join(directory, "full") });
+    await assert.rejects(strict.append(event(2)), { code: "ENOSPC" });
+    await strict.close().catch(() => {});
+    const again = await open("strict");
+    await again.append(event(3));
+    await again.close();
+    assert.deepEqual(await stored(), [1, 3]);
+    assert.deepEqual((await verify()).breaks, []);
+  },
+  { skip: full },
+);
+
+test(
+  "a best-effort log goes on when the disk is full, warns, counts, and keeps the chain",
+  async (context) => {
+    const { directory, open, stored, verify, warnings } = setup(context);
+    symlinkSync("/dev/full", join(directory, "full"));
+    const log = await open("best_effort", { spool: join(directory, "full") });
+    await log.append(event(1));
+    await log.append(event(2));
+    assert.deepEqual(log.failures, { unspooled: 2, lost: 0 });
+    assert.deepEqual(warnings, ["Cannot write the audit spool"]);
+    await log.flush();
+    assert.deepEqual(await stored(), [1, 2]);
+    assert.deepEqual((await verify()).breaks, []);
+    await log.close().catch(() => {});
+  },
+  { skip: full },
+);
+
+test("a store that is older than what it has acknowledged is found out, and the gap is recorded", async (context) => {
+  const { store, directory, open, verify, warnings } = setup(context);
+  const log = await open();
+  for (const n of [1, 2, 3]) await log.append(event(n));
+  await log.close();
+  // Another store of the same cluster, as it was after the first event.
+  const backup = openSqliteStore({ directory: join(directory, "backup"), now: () => new Date() });
+  context.cleanup(() => backup.close());
+  const [first] = await store.recordsAfter(0, 1);
+  assert.ok(first);
+  await backup.keepEvents([first]);
+  await backup.update(async (tx) => {
+    const { value } = (await store.get("settings", "audit"))!;
+    await tx.put("settings", "audit", value);
+  });
+  const { privateKey } = createSigningKey();
+  const restored = await open("best_effort", {
+    shipper: storeShipper({ store: backup, clock: systemClock, privateKey }),
+  });
+  await restored.append(event(4));
+  await restored.close();
+  assert.deepEqual(warnings, ["Audit records are missing from the store"]);
+  const events = (await backup.latestEvents(10)).map(({ event }) => event);
+  assert.deepEqual(events.map(({ type }) => type), ["t", "audit.gap", "t"]);
+  assert.deepEqual(events[1]?.["missing"], { from: 2, to: 3 });
+  const { breaks } = await verifyRecords((await backup.latestRecords(10)).map(({ text }) => text), {
+    heads: [],
+    publicKey: undefined,
+  });
+  assert.deepEqual(breaks.map(({ kind, record }) => [kind, record]), [["removed", 2]]);
+  assert.deepEqual((await verify()).breaks, []);
+});
+
+test("a failed record leaves no hole that events of the same turn fall into", async (context) => {
+  const { directory, open } = setup(context);
+  symlinkSync("/dev/full", join(directory, "full"));
+  const strict = await open("strict", { spool: join(directory, "full") });
+  const results = await Promise.allSettled([1, 2, 3].map((n) => strict.append(event(n))));
+  assert.deepEqual(results.map(({ status }) => status), ["rejected", "rejected", "rejected"]);
+  await strict.close().catch(() => {});
+}, { skip: full });

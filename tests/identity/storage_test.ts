@@ -76,8 +76,8 @@ test("an expired item does not exist", async (context) => {
 
 test("events keep their order, and one that is delivered again is kept once", async (context) => {
   const store = open(context);
-  await store.keepEvents([{ uid: "1" }, { uid: "2" }]);
-  await store.keepEvents([{ uid: "2" }, { uid: "3" }]);
+  await store.keepEvents([{ uid: "1", text: "{}" }, { uid: "2", text: "{}" }]);
+  await store.keepEvents([{ uid: "2", text: "{}" }, { uid: "3", text: "{}" }]);
   assert.deepEqual((await store.latestEvents(2)).map((event) => event.uid), ["2", "3"]);
 });
 

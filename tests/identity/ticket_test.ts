@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { createTicketKey, readTicket, signTicket } from "../../identity/authority/ticket.ts";
+import { readTicket, signTicket } from "../../identity/authority/ticket.ts";
+import { createSigningKey } from "../../identity/keys.ts";
 import { test } from "../support/harness.ts";
 
 const now = new Date("2026-11-23T12:00:00Z");
@@ -8,7 +9,7 @@ const ticket = {
   agent: "000102030405060708090a0b0c0d0e0f",
   expires: new Date(now.getTime() + 60_000),
 };
-const { privateKey, publicKey } = createTicketKey();
+const { privateKey, publicKey } = createSigningKey();
 const servername = signTicket(ticket, privateKey);
 
 test("readTicket() reads what signTicket() wrote, in any letter case", () => {
@@ -38,7 +39,7 @@ test("readTicket() refuses a ticket with any letter changed, cut or added", () =
 });
 
 test("readTicket() refuses another authority's ticket, and what is no ticket", () => {
-  assert.equal(readTicket(servername, createTicketKey().publicKey, now), undefined);
+  assert.equal(readTicket(servername, createSigningKey().publicKey, now), undefined);
   for (
     const name of ["", "example.com", ".route.internal", "x.route.internal", "é.route.internal"]
   ) {

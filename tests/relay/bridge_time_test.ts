@@ -1,5 +1,7 @@
 // How long a bridge waits for others. Its clock moves by hand, so no test takes that long.
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import net from "node:net";
 import { BridgeClient, type Json } from "../support/bridge_client.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -60,16 +62,21 @@ test("a port that never answers is given 15 s, and the request is told", async (
 
 test("an agent that never says WELCOME is given 15 s, and the request is told", async (context) => {
   const asked = Promise.withResolvers<void>();
-  const never = Promise.withResolvers<void>();
+  // A server over SSE has started once it has named its endpoint, which this one never does.
+  const silent = createServer(() => asked.resolve());
+  await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+  const { port } = silent.address() as AddressInfo;
   const { client, clock, cluster } = await start(context, {
-    // A start that is not recorded is no start.
-    prepare: ({ audit }) =>
-      audit.before = () => {
-        asked.resolve();
-        return never.promise;
-      },
+    prepare: ({ view }) => {
+      const uri = `mcp+sse+http://127.0.0.1:${port}/sse`;
+      view.apps.set("fixture", { name: "fixture", description: "", uri, labels: { env: "test" } });
+    },
   });
-  context.cleanup(() => never.resolve());
+  // Before the agent is closed, which waits for its servers.
+  context.cleanup(() => {
+    silent.close();
+    silent.closeAllConnections();
+  });
   const answer = client.request(1, "ping");
   await asked.promise;
   assert.equal(clock.next, 15_000);

@@ -54,8 +54,13 @@ async function openStore({ dataDir, clock, log }: OpenAdminOptions): Promise<Adm
   const store = openSqliteStore({ directory: dataDir, now: () => clock.now() });
   const close = () => store.close();
   try {
-    const cluster = await openCluster({ store, clock, log });
-    return { admin: createAdmin(cluster), via: "store", [Symbol.asyncDispose]: close };
+    const audit = { mode: "strict", spool: join(dataDir, "audit.spool") } as const;
+    const cluster = await openCluster({ store, clock, log, audit });
+    const dispose = async () => {
+      await cluster.audit.close();
+      await close();
+    };
+    return { admin: createAdmin(cluster), via: "store", [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await close();
     throw error;

@@ -1,0 +1,5 @@
+/** The audit log: records in a chain, redaction, and the check of chains. */
+export { AuditLog, type AuditMode, type Shipper } from "./audit_log.ts";
+export { type Head, type SignedHead, verifyHead } from "./chain.ts";
+export { createRedactor, parsePath, type Path as RedactionPath, type Redactor } from "./redact.ts";
+export { type Break, type ChainReport, verifyRecords, type VerifyReport } from "./verify.ts";

@@ -1,0 +1,54 @@
+import { randomBytes } from "node:crypto";
+import type { Clock } from "../clock.ts";
+import type { Store } from "../storage/store.ts";
+import type { Shipper } from "./audit_log.ts";
+import { emptyChain, headOf, linkOf, type SignedHead, signHead } from "./chain.ts";
+
+export interface StoreShipperOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** Signs heads, PEM. */
+  readonly privateKey: string;
+}
+
+/** How far back the newest record of a writer is looked for. */
+const LOOK_BACK = 1000;
+
+const HEADS = "audit_head/";
+
+/** Delivers to a store in this process, and signs as the authority. */
+export function storeShipper({ store, clock, privateKey }: StoreShipperOptions): Shipper {
+  return {
+    async head() {
+      const writer = await writerOf(store);
+      const records = await store.latestRecords(LOOK_BACK);
+      const last = records.findLast(({ text }) => linkOf(JSON.parse(text))?.writer === writer);
+      return last ? headOf(last) : (await headsIn(store)).get(writer) ?? emptyChain(writer);
+    },
+    async ship(entries, head) {
+      await store.keepEvents(entries);
+      const signed = signHead(head, clock.now(), privateKey);
+      await store.update((tx) => tx.put("settings", HEADS + head.writer, signed));
+      return signed;
+    },
+  };
+}
+
+/** The newest signed heads in a store, by writer. */
+export async function headsIn(store: Store): Promise<ReadonlyMap<string, SignedHead>> {
+  const items = await store.list<SignedHead>("settings");
+  return new Map(
+    items.filter(({ name }) => name.startsWith(HEADS)).map(({ value }) => [value.writer, value]),
+  );
+}
+
+/** The name under which processes on this store write, one after the other. */
+function writerOf(store: Store): Promise<string> {
+  return store.update(async (tx) => {
+    const stored = (await tx.get<{ writer: string }>("settings", "audit"))?.value.writer;
+    if (stored !== undefined) return stored;
+    const writer = randomBytes(16).toString("hex");
+    await tx.put("settings", "audit", { writer });
+    return writer;
+  });
+}
