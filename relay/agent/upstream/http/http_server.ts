@@ -5,11 +5,13 @@
 import { Buffer } from "node:buffer";
 import type { Clock } from "../../../../identity/mod.ts";
 import { RelayError } from "../../../error.ts";
+import { type ResultMessage, scanMessage } from "../../../wire/scanner.ts";
 import type { Upstream, UpstreamHandlers } from "../upstream.ts";
 import { type Call, Calls } from "./calls.ts";
 import { type ConnectionOptions, HttpConnection, type HttpResponse } from "./connection.ts";
 import { Flow } from "./flow.ts";
 import { Budget } from "./limits.ts";
+import { isVersion } from "./mcp_headers.ts";
 import { type Outgoing, readOutgoing } from "./outgoing.ts";
 import type { ReadOptions } from "./read_body.ts";
 import { readRefusal, responseKind } from "./responses.ts";
@@ -43,6 +45,8 @@ export abstract class HttpServer implements Upstream {
   protected readonly over = new AbortController();
   /** The server has ended by itself, and was said to have. */
   protected gone = false;
+  /** The revision that was agreed on, once it is. */
+  protected protocolVersion: string | undefined;
   readonly #turns: Turns<Item>;
   readonly #unsent: Unsent;
   readonly #flow = new Flow();
@@ -78,9 +82,14 @@ export abstract class HttpServer implements Upstream {
   protected abstract reply(message: Outgoing): Promise<void>;
   /** Withdraws a request, and does not wait either. */
   protected abstract cancel(message: Outgoing): Promise<void>;
-  /** Takes what an answer tells about the server. */
-  protected abstract learn(call: Call, line: Buffer): void;
   abstract close(): Promise<void>;
+
+  /** Takes what an answer tells about the server. */
+  protected learn({ modern, message }: Call, line: Buffer): void {
+    if (modern || message.method !== "initialize") return;
+    const version = resultOf(line)?.result.member("protocolVersion")?.string();
+    this.protocolVersion = isVersion(version) ? version : undefined;
+  }
 
   /** Unfinished messages of the server, and those of the client that it has not taken. */
   get held(): number {
@@ -195,4 +204,10 @@ export abstract class HttpServer implements Upstream {
     const { cause } = error instanceof Error ? error : {};
     return { app, error: cause instanceof Error ? `${text}: ${cause.message}` : text };
   }
+}
+
+/** The answer on a line, unless it is an error or none at all. */
+export function resultOf(line: Uint8Array): ResultMessage | undefined {
+  const scan = scanMessage(line);
+  return scan.ok && scan.message.kind === "result" ? scan.message : undefined;
 }

@@ -6,13 +6,12 @@
 import type { Buffer } from "node:buffer";
 import { after } from "../../../after.ts";
 import { RelayError } from "../../../error.ts";
-import { scanMessage } from "../../../wire/scanner.ts";
 import type { Upstream, UpstreamHandlers } from "../upstream.ts";
 import type { Call } from "./calls.ts";
 import type { HttpResponse } from "./connection.ts";
 import type { ServerEvent } from "./event_parser.ts";
 import { HttpServer, type HttpServerOptions } from "./http_server.ts";
-import { isVersion, legacyHeaders } from "./mcp_headers.ts";
+import { legacyHeaders } from "./mcp_headers.ts";
 import { idText, type Outgoing } from "./outgoing.ts";
 import { readEvents } from "./read_body.ts";
 import { discard } from "./responses.ts";
@@ -43,7 +42,6 @@ class SseServer extends HttpServer {
   #early: Buffer[] | undefined = [];
   #postTo: URL | undefined;
   #reading: Promise<void> | undefined;
-  #protocolVersion: string | undefined;
 
   async open(): Promise<void> {
     const { clock, limits: { takenMs }, url } = this.options;
@@ -122,18 +120,10 @@ class SseServer extends HttpServer {
     await this.notify(message);
   }
 
-  protected learn({ message }: Call, line: Buffer): void {
-    if (message.method !== "initialize") return;
-    const scan = scanMessage(line);
-    if (!scan.ok || scan.message.kind !== "result") return;
-    const version = scan.message.result.member("protocolVersion")?.string();
-    this.#protocolVersion = isVersion(version) ? version : undefined;
-  }
-
   #post(message: Outgoing, signal: AbortSignal): Promise<HttpResponse> {
     const headers = legacyHeaders({
       sessionId: undefined,
-      protocolVersion: message.method === "initialize" ? undefined : this.#protocolVersion,
+      protocolVersion: message.method === "initialize" ? undefined : this.protocolVersion,
     });
     return this.post(message, {
       url: this.#postTo!,

@@ -7,11 +7,10 @@
 import type { Buffer } from "node:buffer";
 import { after } from "../../../after.ts";
 import { RelayError } from "../../../error.ts";
-import { scanMessage } from "../../../wire/scanner.ts";
 import type { Call } from "./calls.ts";
 import type { HttpResponse } from "./connection.ts";
-import { HttpServer } from "./http_server.ts";
-import { isSessionId, isVersion, legacyHeaders, modernHeaders, SESSION_ID } from "./mcp_headers.ts";
+import { HttpServer, resultOf } from "./http_server.ts";
+import { isSessionId, legacyHeaders, modernHeaders, SESSION_ID } from "./mcp_headers.ts";
 import { idText, type Outgoing } from "./outgoing.ts";
 import { readWhole, tooLarge } from "./read_body.ts";
 import { discard } from "./responses.ts";
@@ -25,7 +24,7 @@ export class StreamableServer extends HttpServer {
   /** Notifications and answers that the server has not taken yet. */
   readonly #told = new Set<Promise<boolean>>();
   #sessionId: string | undefined;
-  #protocolVersion: string | undefined;
+
   /** Whether answers may come on the stream of the session. */
   #listening = false;
   #closing: Promise<void> | undefined;
@@ -90,7 +89,7 @@ export class StreamableServer extends HttpServer {
       signal,
       onSent: () => call.sent.resolve(),
     });
-    if (this.#isGone(response, headers)) return response.body.destroy() && undefined;
+    if (this.#isGone(response, headers)) return void response.body.destroy();
     const kind = this.kindOf(response);
     if (kind === "refusal") return await this.refused(call, response);
     if (message.method === "initialize" && !call.modern) this.#adopt(response);
@@ -182,14 +181,10 @@ export class StreamableServer extends HttpServer {
     }
   }
 
-  protected learn({ modern, message: { method } }: Call, line: Buffer): void {
-    if (method !== (modern ? "tools/list" : "initialize")) return;
-    const scan = scanMessage(line);
-    if (!scan.ok || scan.message.kind !== "result") return;
-    const { inner, result } = scan.message;
-    if (modern) return this.#tools.learn(inner.get("tools"));
-    const version = result.member("protocolVersion")?.string();
-    this.#protocolVersion = isVersion(version) ? version : undefined;
+  protected override learn(call: Call, line: Buffer): void {
+    super.learn(call, line);
+    if (!call.modern || call.message.method !== "tools/list") return;
+    this.#tools.learn(resultOf(line)?.inner.get("tools"));
   }
 
   #adopt({ headers, body }: HttpResponse): void {
@@ -200,11 +195,11 @@ export class StreamableServer extends HttpServer {
       throw new RelayError("PROTOCOL", "the id of its session is none");
     }
     this.#sessionId = id;
-    this.#protocolVersion = undefined;
+    this.protocolVersion = undefined;
   }
 
   #legacyHeaders(): Record<string, string> {
-    return legacyHeaders({ sessionId: this.#sessionId, protocolVersion: this.#protocolVersion });
+    return legacyHeaders({ sessionId: this.#sessionId, protocolVersion: this.protocolVersion });
   }
 
   #headersOf(message: Outgoing): Record<string, string> {
