@@ -3,11 +3,11 @@
  * move a terminal's cursor, recolour it or pose as a line of our own. Tabs stay.
  */
 export function visible(text: string): string {
-  // Cf holds the characters that turn the direction of text around.
-  return text.replace(/[^\t\P{Cc}]|[\u202a-\u202e\u2066-\u2069\u2028\u2029]/gu, (character) => {
+  // Cf holds what turns the direction of text around, has no width, or tags text unseen.
+  return text.replace(/[^\t\P{Cc}]|\p{Cf}|[\u2028\u2029]/gu, (character) => {
     const code = character.codePointAt(0)!;
-    return code < 0x100
-      ? `\\x${code.toString(16).padStart(2, "0")}`
-      : `\\u${code.toString(16).padStart(4, "0")}`;
+    const hex = code.toString(16);
+    if (code < 0x100) return `\\x${hex.padStart(2, "0")}`;
+    return code < 0x10000 ? `\\u${hex.padStart(4, "0")}` : `\\u{${hex}}`;
   });
 }

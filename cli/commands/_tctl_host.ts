@@ -8,6 +8,8 @@ export interface TctlHost {
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown };
   readonly clock: Clock;
+  /** Aborted when the process is asked to end. */
+  readonly signal: AbortSignal;
   openLog(options: { readonly debug: boolean; readonly format?: LogFormat | undefined }): Log;
   /** Such as `0.1.0`. */
   readonly version: string;

@@ -1,12 +1,25 @@
 import { InvalidArgumentError } from "@commander-js/extra-typings";
-import type { AuditEvent } from "../../identity/mod.ts";
+import { readFile } from "node:fs/promises";
+import {
+  headLine,
+  readExport,
+  verifyRecords,
+  type VerifyReport,
+} from "../../identity/audit/mod.ts";
+import type { Admin, AuditPage } from "../../identity/authority/admin/mod.ts";
+import { type AuditEvent, IdentityError } from "../../identity/mod.ts";
 import { formatTable } from "../table.ts";
+import { visible } from "../visible.ts";
 import { formatOption } from "./_tctl_root.ts";
 import type { Tctl, TctlRoot } from "./_tctl_root.ts";
 
 const MAX_EVENTS = 100_000;
+const PAGE = 1000;
 
-/** `tctl audit ls`: who did what, and what came of it. */
+/** How often `tail` looks for new events. */
+const TAIL_MS = 500;
+
+/** `tctl audit`: who did what, what came of it, and whether the log is whole. */
 export function addAudit(root: TctlRoot, tctl: Tctl): void {
   const audit = root.command("audit").description("What has happened in the cluster");
   audit.command("ls").description("List the newest events, oldest first")
@@ -20,6 +33,115 @@ export function addAudit(root: TctlRoot, tctl: Tctl): void {
         formatTable(["Time", "Code", "Type", "User", "Subject", "Outcome"], events.map(row)),
       );
     });
+  audit.command("tail").description("Print events as they come, until interrupted")
+    .option("--limit <count>", "how many of the newest to begin with", parseLimit, 10)
+    .addOption(formatOption())
+    .action(({ limit, format }) => tail(tctl, limit, format));
+  audit.command("export")
+    .description("Print every record as it was written, one a line, and the signed heads")
+    .action(() =>
+      tctl.withAdmin(async (admin) => {
+        let last: AuditPage | undefined;
+        for await (const page of pages(admin)) {
+          tctl.host.stdout.write(page.records.map(({ text }) => `${text}\n`).join(""));
+          last = page;
+        }
+        tctl.host.stdout.write((last?.heads ?? []).map((head) => `${headLine(head)}\n`).join(""));
+      })
+    );
+  audit.command("key").description("Print the public key that signed heads are verified with")
+    .action(async () => {
+      const { publicKey } = await tctl.withAdmin((admin) =>
+        admin.auditRecords({ after: 0, limit: 1 })
+      );
+      tctl.host.stdout.write(publicKey);
+    });
+  audit.command("verify")
+    .description("Check that no record was changed, removed, moved, put in or cut off")
+    .argument("[file]", "an export; without it the cluster's own log is checked")
+    .option("--key <path>", "public key for a file, as `tctl audit key` prints it")
+    .addOption(formatOption())
+    .addHelpText("after", "\nExit code: 0 the log is whole, 1 it is not, 2 a file cannot be read")
+    .action(async (file, { key, format }) => {
+      const report = file === undefined ? await verifyCluster(tctl) : await verifyFile(file, key);
+      if (format === "json") tctl.json(report);
+      else tctl.host.stdout.write(formatReport(report));
+      if (report.breaks.length === 0) return;
+      throw new IdentityError("CHECK_FAILED", "The audit log is not what was written", {
+        hint: "Compare it with an earlier export, or with a backup of the data directory",
+      });
+    });
+}
+
+async function* pages(admin: Admin): AsyncGenerator<AuditPage> {
+  for (let after = 0;;) {
+    const page = await admin.auditRecords({ after, limit: PAGE });
+    yield page;
+    const last = page.records.at(-1);
+    if (last === undefined || page.records.length < PAGE) return;
+    after = last.seq;
+  }
+}
+
+async function tail(tctl: Tctl, limit: number, format: "text" | "json"): Promise<void> {
+  const { clock, signal, stdout } = tctl.host;
+  const print = (event: AuditEvent) =>
+    stdout.write(
+      format === "json" ? `${JSON.stringify(event)}\n` : `${visible(row(event).join("  "))}\n`,
+    );
+  let after = await tctl.withAdmin(async (admin) => {
+    const { newest } = await admin.auditRecords({ after: 0, limit: 1 });
+    // What comes between the two is printed again rather than left out.
+    (await admin.auditEvents({ limit })).forEach(print);
+    return newest;
+  });
+  while (!signal.aborted) {
+    const { records } = await tctl.withAdmin((admin) => admin.auditRecords({ after, limit: PAGE }));
+    for (const { text } of records) print(JSON.parse(text));
+    after = records.at(-1)?.seq ?? after;
+    if (records.length < PAGE) await clock.sleep(TAIL_MS, signal).catch(() => {});
+  }
+}
+
+function verifyCluster(tctl: Tctl): Promise<VerifyReport> {
+  return tctl.withAdmin(async (admin) => {
+    // Taken before the records: whatever they vouch for must be among these.
+    const { heads, publicKey } = await admin.auditRecords({ after: 0, limit: 1 });
+    const texts = async function* () {
+      for await (const { records } of pages(admin)) yield* records.map(({ text }) => text);
+    };
+    return await verifyRecords(texts(), { heads, publicKey });
+  });
+}
+
+async function verifyFile(file: string, key: string | undefined): Promise<VerifyReport> {
+  const publicKey = key === undefined ? undefined : await read(key);
+  const { records, heads } = readExport(await read(file));
+  return await verifyRecords(records, { heads, publicKey });
+}
+
+async function read(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? "unknown error";
+    throw new IdentityError("BAD_REQUEST", `Cannot read ${path}: ${code}`, { cause });
+  }
+}
+
+function formatReport({ records, unchained, chains, breaks }: VerifyReport): string {
+  const lines = [`${records} records`];
+  if (unchained > 0) lines.push(`  ${unchained} from before records were chained`);
+  for (const { writer, first, last, signedTo } of chains) {
+    const signed = signedTo === undefined ? "no verified head" : `signed up to ${signedTo}`;
+    lines.push(`  chain ${writer.slice(0, 8)}: ${first} to ${last}, ${signed}`);
+  }
+  for (const { kind, record, uid, time, message } of breaks) {
+    const which = [uid, time].filter((text) => text !== undefined).join(", ");
+    lines.push(`${kind} at record ${record}${which && ` (${which})`}: ${message}`);
+  }
+  if (breaks.length === 0) lines.push("The log is whole");
+  return lines.map((line) => `${visible(line)}\n`).join("");
 }
 
 function row(event: AuditEvent): string[] {

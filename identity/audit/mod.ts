@@ -2,4 +2,5 @@
 export { AuditLog, type AuditMode, type Shipper } from "./audit_log.ts";
 export { type Head, type SignedHead, verifyHead } from "./chain.ts";
 export { createRedactor, parsePath, type Path as RedactionPath, type Redactor } from "./redact.ts";
+export { type AuditExport, headLine, readExport } from "./export.ts";
 export { type Break, type ChainReport, verifyRecords, type VerifyReport } from "./verify.ts";

@@ -348,6 +348,7 @@ async function setUp(context: TestContext) {
         stdin: stdin(),
         stdout: { write: (text) => printed += text },
         stderr: { write: (text) => warned += text },
+        signal: context.signal,
         clock,
         openLog: () => silentLog,
         version: "1.2.3",

@@ -6,6 +6,8 @@ import { RESOURCE_KINDS } from "./admin.ts";
 import { MAX_TEXT_CHARS } from "./_documents.ts";
 
 const MAX_LIST = 1000;
+/** A record has at most some 20 KiB, and a page has to fit into an answer. */
+const MAX_RECORDS = 2000;
 const MAX_TTL = 10 * 365 * 86_400;
 const text = z.string().min(1).max(1024);
 const list = z.array(text).max(MAX_LIST);
@@ -61,6 +63,10 @@ export const operationSchemas: Schemas = {
     message: z.string().max(1024).exactOptional(),
   }),
   auditEvents: z.strictObject({ limit: z.number().int().positive().max(100_000) }),
+  auditRecords: z.strictObject({
+    after: z.number().int().nonnegative(),
+    limit: z.number().int().positive().max(MAX_RECORDS),
+  }),
   policyWorld: nothing,
   decisionEvents: z.strictObject({ id: z.uuid() }),
 };

@@ -2,6 +2,7 @@
  * What an administrator can do to a cluster. Requests and answers are plain JSON, so that the same
  * interface serves the process that holds the store and a caller at its Unix socket.
  */
+import type { SignedHead } from "../../audit/chain.ts";
 import type { AuditEvent } from "../../audit/event.ts";
 
 /** Every method throws `IdentityError`. */
@@ -22,10 +23,22 @@ export interface Admin {
   addLock(request: AddLockRequest): Promise<LockSummary>;
   /** The newest events, oldest first. */
   auditEvents(request: { readonly limit: number }): Promise<AuditEvent[]>;
+  /** Records as they were written, after a place in the order of arrival; oldest first. */
+  auditRecords(request: { readonly after: number; readonly limit: number }): Promise<AuditPage>;
   /** What `policy` commands want to know of a cluster. */
   policyWorld(request: Record<never, never>): Promise<PolicyWorld>;
   /** The events of one decision and of its session's start; none when the id is unknown. */
   decisionEvents(request: { readonly id: string }): Promise<AuditEvent[]>;
+}
+
+export interface AuditPage {
+  readonly records: readonly { readonly seq: number; readonly text: string }[];
+  /** The place of the newest record of all; 0 when there is none. */
+  readonly newest: number;
+  /** The newest heads that the authority has signed, as of these records or later. */
+  readonly heads: readonly SignedHead[];
+  /** The key that they are verified with, PEM. */
+  readonly publicKey: string;
 }
 
 export interface PolicyWorld {

@@ -28,6 +28,7 @@ export function adminClient(socketPath: string): Admin {
     removeToken: call("removeToken"),
     addLock: call("addLock"),
     auditEvents: call("auditEvents"),
+    auditRecords: call("auditRecords"),
     policyWorld: call("policyWorld"),
     decisionEvents: call("decisionEvents"),
   };

@@ -1,3 +1,4 @@
+import { headsIn } from "../../audit/store_shipper.ts";
 import type { AuditEvent } from "../../audit/event.ts";
 import type { Cluster } from "../cluster.ts";
 import type { Admin } from "./admin.ts";
@@ -26,6 +27,14 @@ export function createAdmin(cluster: Cluster): Admin {
     listTokens: () => listTokens(cluster),
     removeToken: (request) => removeToken(cluster, request),
     addLock: (request) => addLock(cluster, request),
+    async auditRecords({ after, limit }) {
+      await cluster.audit.flush();
+      const records = await cluster.store.recordsAfter(after, limit);
+      const heads = [...(await headsIn(cluster.store)).values()];
+      const newest = (await cluster.store.latestRecords(1))[0]?.seq ?? 0;
+      const { publicKey } = cluster.keys.audit;
+      return { records: records.map(({ seq, text }) => ({ seq, text })), newest, heads, publicKey };
+    },
     policyWorld: () => policyWorld(cluster),
     decisionEvents: (request) => decisionEvents(cluster, request),
     async auditEvents({ limit }) {
