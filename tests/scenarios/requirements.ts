@@ -57,6 +57,7 @@ export const requirements = {
   "watch.metrics": "health and metrics are served for Prometheus where the configuration says",
   "watch.traces": "each call is a span at an OpenTelemetry collector, without its arguments",
   "fault.orphans": "when the agent is killed, the MCP servers that it started end",
+  "gate.transparent": "a client and a server cannot tell that anything is between them",
   "gate.conformance": "what passes the official suite directly passes it through the whole path",
 } as const;
 
