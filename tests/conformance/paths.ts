@@ -29,6 +29,11 @@ export async function throughStdio(context: TestContext): Promise<string> {
   return await relayed(context, { command: runtimeCommand(FIXTURE, "stdio") });
 }
 
+/** The same, with the fixture behind streamable HTTP. */
+export async function throughHttp(context: TestContext): Promise<string> {
+  return await relayed(context, { uri: `mcp+${await directly(context)}` });
+}
+
 async function relayed(
   context: TestContext,
   options: Parameters<typeof Guide.start>[1],

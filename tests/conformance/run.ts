@@ -2,7 +2,7 @@
 // compiled programs, check by check. Exits with 1 if anything that passes directly does not pass
 // through.
 import process from "node:process";
-import { directly, throughFront, throughStdio } from "./paths.ts";
+import { directly, throughFront, throughHttp, throughStdio } from "./paths.ts";
 import { type Findings, lost, passes, REVISIONS, runSuite } from "./suite.ts";
 
 const cleanups: (() => unknown)[] = [];
@@ -10,7 +10,7 @@ const context = {
   cleanup: (fn: () => unknown) => void cleanups.push(fn),
   signal: new AbortController().signal,
 };
-const paths = { "front alone": throughFront, "stdio": throughStdio };
+const paths = { "front alone": throughFront, "stdio": throughStdio, "HTTP": throughHttp };
 
 try {
   const direct = await directly(context);

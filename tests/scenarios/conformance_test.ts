@@ -1,10 +1,10 @@
 // The official conformance suite through the compiled bridge, relay and agent.
 import assert from "node:assert/strict";
-import { directly, throughStdio } from "../conformance/paths.ts";
+import { directly, throughHttp, throughStdio } from "../conformance/paths.ts";
 import { type Findings, lost, passes, REVISIONS, runSuite } from "../conformance/suite.ts";
 import { scenario as test } from "../support/scenario.ts";
 
-const PATHS = { "a server by stdio": throughStdio };
+const PATHS = { "a server by stdio": throughStdio, "a server by HTTP": throughHttp };
 
 /** An extension that no SDK has yet; its scenarios are run, and fail directly as well. */
 const FAILS_DIRECTLY = /^tasks-/;

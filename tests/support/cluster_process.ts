@@ -244,6 +244,8 @@ export interface ClusterFileOptions {
   readonly clusterName?: string;
   /** The app's command line; the reference server without it. */
   readonly command?: readonly [string, ...string[]];
+  /** Where the server is, if the agent does not start it. */
+  readonly uri?: string;
   /** Lines of the section `teleport`, indented, and sections after all others. */
   readonly teleport?: string;
   readonly sections?: string;
@@ -256,7 +258,6 @@ function clusterFile(
   options: ClusterFileOptions,
 ): string {
   const { clusterName = "example.test", teleport = "", sections = "" } = options;
-  const [program, ...args] = options.command ?? [nodePath(), EVERYTHING];
   return `version: v3
 teleport:
   data_dir: ${quoted(join(directory, "data"))}
@@ -274,11 +275,18 @@ app_service:
       description: The reference server of the Model Context Protocol
       labels:
         env: dev
-      mcp:
+      ${server(options)}
+${sections}`;
+}
+
+/** Where the app's server is, or how the agent starts it. */
+function server({ uri, command = [nodePath(), EVERYTHING] }: ClusterFileOptions): string {
+  if (uri !== undefined) return `uri: ${quoted(uri)}`;
+  const [program, ...args] = command;
+  return `mcp:
         command: ${quoted(program)}
         args: [${args.map(quoted).join(", ")}]
-        run_as_host_user: ${currentUser()}
-${sections}`;
+        run_as_host_user: ${currentUser()}`;
 }
 
 /** Asked of the system: Bun's `userInfo()` believes the environment, which may name nobody. */
