@@ -34,6 +34,12 @@ export async function throughHttp(context: TestContext): Promise<string> {
   return await relayed(context, { uri: `mcp+${await directly(context)}` });
 }
 
+/** The same, with the fixture behind HTTP with server-sent events, which is of the legacy era. */
+export async function throughSse(context: TestContext): Promise<string> {
+  const url = (await directly(context)).replace(/\/mcp$/, "/sse");
+  return await relayed(context, { uri: `mcp+sse+${url}` });
+}
+
 async function relayed(
   context: TestContext,
   options: Parameters<typeof Guide.start>[1],
