@@ -1,0 +1,52 @@
+// `deno task fuzz -- --minutes 10 --seed 7`: mutated traffic against the scanner and the gate. A
+// failure is printed with all that is needed to see it again.
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { vectors } from "../../tests/relay/gate_support.ts";
+import { checkGate, checkScanner } from "./check.ts";
+import { below, mutate, random } from "./mutate.ts";
+
+const { values } = parseArgs({
+  args: process.argv.slice(2).filter((argument) => argument !== "--"),
+  options: {
+    minutes: { type: "string", default: "1" },
+    seed: { type: "string", default: `${Date.now() % 1e9}` },
+    cases: { type: "string" },
+  },
+});
+
+const seeds = ["attacks", "gate"].flatMap((folder) => vectors(folder))
+  .flatMap(({ steps }) => steps.map(({ line }) => line)).filter(({ length }) => length > 0);
+const end = Date.now() + Number(values.minutes) * 60_000;
+const limit = values.cases === undefined ? Infinity : Number(values.cases);
+const first = Number(values.seed);
+const memory = process.memoryUsage().rss;
+
+let cases = 0;
+for (; cases < limit && (values.cases !== undefined || Date.now() < end); cases++) {
+  const seed = (first + cases) >>> 0;
+  const next = random(seed);
+  const lines = Array.from({ length: 4 }, () => {
+    const pick = () => seeds[below(next, seeds.length)]!;
+    return mutate(pick(), pick(), next);
+  });
+  let wrong: string | undefined;
+  try {
+    wrong = lines.map(checkScanner).find((it) => it !== undefined) ?? checkGate(lines, next);
+  } catch (error) {
+    wrong = `threw ${error instanceof Error ? error.stack : error}`;
+  }
+  if (wrong === undefined) continue;
+  console.error(`seed ${seed}: ${wrong}`);
+  for (const line of lines) console.error(`  ${Array.from(line, hex).join("")}`);
+  console.error(`again: deno task fuzz -- --cases 1 --seed ${seed}`);
+  process.exit(1);
+}
+const grown = (process.memoryUsage().rss - memory) / 1e6;
+console.log(
+  `${cases} cases of 4 lines from seed ${first}, none wrong; ${grown.toFixed(0)} MB more`,
+);
+
+function hex(byte: number): string {
+  return byte.toString(16).padStart(2, "0");
+}
