@@ -11,6 +11,7 @@ import type { Buffer } from "node:buffer";
 import type { Log } from "../../identity/mod.ts";
 import { LineSplitter } from "../wire/line_splitter.ts";
 import { type ProcessGroup, signalGroup } from "./upstream/process_group.ts";
+import { endMarked } from "./upstream/strays.ts";
 
 /** The agent's end of the pipe. */
 export interface ReaperProcess {
@@ -25,7 +26,7 @@ export interface ReaperProcess {
 export class Reaper {
   readonly #start: () => ReaperProcess;
   readonly #log: Log;
-  readonly #groups = new Map<number, ProcessGroup>();
+  readonly #groups = new Map<number, { readonly group: ProcessGroup; readonly mark: string }>();
   #process: ReaperProcess | undefined;
   #closed = false;
 
@@ -34,9 +35,10 @@ export class Reaper {
     this.#log = log;
   }
 
-  guard(group: ProcessGroup): void {
-    this.#groups.set(group.leader, group);
-    if (this.#process) this.#process.write(`+ ${group.leader} ${group.started}\n`);
+  /** Watches over a server: its group, and what carries its mark in its environment. */
+  guard(group: ProcessGroup, mark: string): void {
+    this.#groups.set(group.leader, { group, mark });
+    if (this.#process) this.#process.write(guardLine(group, mark));
     else this.#open();
   }
 
@@ -52,9 +54,7 @@ export class Reaper {
 
   #open(): void {
     const reaper = this.#process = this.#start();
-    for (const { leader, started } of this.#groups.values()) {
-      reaper.write(`+ ${leader} ${started}\n`);
-    }
+    for (const { group, mark } of this.#groups.values()) reaper.write(guardLine(group, mark));
     void reaper.closed.then(() => {
       this.#process = undefined;
       // Not started again here, lest a program that cannot start is started without end; the
@@ -62,6 +62,10 @@ export class Reaper {
       if (!this.#closed) this.#log.warn("The reaper has ended: servers would survive a kill -9");
     });
   }
+}
+
+function guardLine({ leader, started }: ProcessGroup, mark: string): string {
+  return `+ ${leader} ${started} ${mark}\n`;
 }
 
 /** Starts the reaper as `command args…`, in a session of its own, where no Ctrl-C reaches it. */
@@ -90,13 +94,20 @@ export async function runReaper(input: Readable): Promise<void> {
   const ignore = () => {};
   for (const signal of SURVIVED) process.on(signal, ignore);
   const groups = new Map<number, ProcessGroup>();
+  const marks = new Map<number, string>();
   const lines = new LineSplitter({
     onLine: (line) => {
-      const [sign, leader, started = ""] = line.toString("latin1").split(" ");
+      const [sign, leader, started = "", mark = ""] = line.toString("latin1").split(" ");
       // Signals to 0 or 1 would reach ourselves or everyone.
       if (!(Number(leader) > 1)) return;
-      if (sign === "+") groups.set(Number(leader), { leader: Number(leader), started });
-      if (sign === "-") groups.delete(Number(leader));
+      if (sign === "+") {
+        groups.set(Number(leader), { leader: Number(leader), started });
+        if (mark !== "") marks.set(Number(leader), mark);
+      }
+      if (sign === "-") {
+        groups.delete(Number(leader));
+        marks.delete(Number(leader));
+      }
     },
     onOversized: () => {},
   }, { limit: 256 });
@@ -113,5 +124,6 @@ export async function runReaper(input: Readable): Promise<void> {
     left = left.filter((group) => signalGroup(group, 0));
   }
   for (const group of left) signalGroup(group, "SIGKILL");
+  await Promise.all([...marks.values()].map((mark) => endMarked(mark)));
   for (const signal of SURVIVED) process.off(signal, ignore);
 }

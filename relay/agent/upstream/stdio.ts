@@ -3,6 +3,7 @@
  * session, in a process group of its own; nothing of it outlives the session.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import process from "node:process";
@@ -18,6 +19,7 @@ import type { Values } from "../values/values.ts";
 import { serverEnvironment } from "./environment.ts";
 import { findHostUser, type HostUser, type HostUsers } from "./host_user.ts";
 import { groupOf, type ProcessGroup, signalGroup } from "./process_group.ts";
+import { endMarked, MARK_VARIABLE } from "./strays.ts";
 import type { Upstream, UpstreamHandlers } from "./upstream.ts";
 
 /** One line of a server's stderr; what is longer is cut. */
@@ -47,14 +49,16 @@ export async function startStdioServer(
     throw new RelayError("CONFIG_INVALID", `Cannot start app "${app.name}": it has no command`);
   }
   const user = findHostUser(app.mcp.runAsHostUser, options.users);
-  const env = { ...serverEnvironment(user), ...await settingsEnvironment(options) };
+  const mark = randomUUID();
+  const settings = await settingsEnvironment(options);
+  const env = { ...serverEnvironment(user), ...settings, [MARK_VARIABLE]: mark };
   const child = spawnServer(app.mcp, user, env);
   try {
     await started(child);
   } catch (cause) {
     throw startError(app, cause as NodeJS.ErrnoException);
   }
-  return new StdioServer(child as PipedChild, options, handlers);
+  return new StdioServer(child as PipedChild, mark, options, handlers);
 }
 
 interface PipedChild extends ChildProcess {
@@ -132,24 +136,26 @@ class StdioServer implements Upstream {
   readonly #writer: LineWriter;
   readonly #gone = Promise.withResolvers<void>();
   #closing = false;
+  /** The end of what the server has left behind, once it has ended itself. */
+  #rest: Promise<void> | undefined;
 
-  constructor(child: PipedChild, options: StdioOptions, handlers: UpstreamHandlers) {
+  constructor(
+    child: PipedChild,
+    mark: string,
+    options: StdioOptions,
+    handlers: UpstreamHandlers,
+  ) {
     this.#child = child;
     this.#options = options;
     this.#handlers = handlers;
     this.#group = groupOf(child.pid);
-    options.reaper?.guard(this.#group);
+    options.reaper?.guard(this.#group, mark);
     this.#writer = new LineWriter(child.stdin);
     // A server that has gone is noticed by its exit; the failed write says nothing more.
     child.stdin.on("error", () => {});
     this.#readMessages(child.stdout);
     this.#readLog(child.stderr);
-    child.once("exit", () => {
-      // Whatever the server had started and left behind goes with it. Its last lines are in the
-      // pipe and are still read.
-      signalGroup(this.#group, "SIGKILL");
-      options.reaper?.release(this.#group);
-    });
+    child.once("exit", () => void (this.#rest = this.#endRest(mark)));
     child.once("close", (code: number | null, signal: string | null) => {
       this.#gone.resolve();
       if (!this.#closing) handlers.onExit(exitError(options.app, code, signal));
@@ -178,11 +184,29 @@ class StdioServer implements Upstream {
     this.#child.stdout.resume();
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#closing = true;
     // Nobody listens any more, but a server that cannot write cannot exit either.
     this.#child.stdout.resume();
-    return this.#endGently();
+    await this.#endGently();
+    await this.#rest;
+  }
+
+  /**
+   * Whatever the server had started and left behind goes with it. Its last lines are in the pipe
+   * and are still read.
+   */
+  async #endRest(mark: string): Promise<void> {
+    const { reaper, log, grace = DEFAULT_GRACE } = this.#options;
+    signalGroup(this.#group, "SIGKILL");
+    await endMarked(mark).catch((error: unknown) =>
+      log.warn("Cannot look for processes that a server left", { error: String(error) })
+    );
+    reaper?.release(this.#group);
+    if (await this.#goneWithin(grace.kill)) return;
+    // Somebody whom nobody can find holds the pipes; the session does not wait for them.
+    this.#child.stdout.destroy();
+    this.#child.stderr.destroy();
   }
 
   #ending: Promise<void> | undefined;
