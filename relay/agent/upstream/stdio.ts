@@ -134,10 +134,11 @@ class StdioServer implements Upstream {
   readonly #handlers: UpstreamHandlers;
   readonly #group: ProcessGroup;
   readonly #writer: LineWriter;
+  /** Everything that it has written has been read. */
+  readonly #read = Promise.withResolvers<void>();
+  /** Nothing of it is left. */
   readonly #gone = Promise.withResolvers<void>();
   #closing = false;
-  /** The end of what the server has left behind, once it has ended itself. */
-  #rest: Promise<void> | undefined;
 
   constructor(
     child: PipedChild,
@@ -155,11 +156,15 @@ class StdioServer implements Upstream {
     child.stdin.on("error", () => {});
     this.#readMessages(child.stdout);
     this.#readLog(child.stderr);
-    child.once("exit", () => void (this.#rest = this.#endRest(mark)));
-    child.once("close", (code: number | null, signal: string | null) => {
-      this.#gone.resolve();
-      if (!this.#closing) handlers.onExit(exitError(options.app, code, signal));
-    });
+    child.once(
+      "exit",
+      (code: number | null, signal: string | null) =>
+        void this.#endRest(mark).then(() => {
+          this.#gone.resolve();
+          if (!this.#closing) handlers.onExit(exitError(options.app, code, signal));
+        }),
+    );
+    child.once("close", () => this.#read.resolve());
     // A server that has closed its stdout can answer nobody any more.
     child.stdout.once("end", () => void this.#endGently());
   }
@@ -184,12 +189,11 @@ class StdioServer implements Upstream {
     this.#child.stdout.resume();
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#closing = true;
     // Nobody listens any more, but a server that cannot write cannot exit either.
     this.#child.stdout.resume();
-    await this.#endGently();
-    await this.#rest;
+    return this.#endGently();
   }
 
   /**
@@ -203,7 +207,7 @@ class StdioServer implements Upstream {
       log.warn("Cannot look for processes that a server left", { error: String(error) })
     );
     reaper?.release(this.#group);
-    if (await this.#goneWithin(grace.kill)) return;
+    if (await within(this.#read.promise, grace.kill)) return;
     // Somebody whom nobody can find holds the pipes; the session does not wait for them.
     this.#child.stdout.destroy();
     this.#child.stderr.destroy();
@@ -216,22 +220,12 @@ class StdioServer implements Upstream {
       const grace = this.#options.grace ?? DEFAULT_GRACE;
       this.#writer.flush();
       this.#child.stdin.end();
-      if (await this.#goneWithin(grace.term)) return;
+      if (await within(this.#gone.promise, grace.term)) return;
       signalGroup(this.#group, "SIGTERM");
-      if (await this.#goneWithin(grace.kill)) return;
+      if (await within(this.#gone.promise, grace.kill)) return;
       signalGroup(this.#group, "SIGKILL");
       await this.#gone.promise;
     })();
-  }
-
-  async #goneWithin(milliseconds: number): Promise<boolean> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const timeout = new Promise<boolean>((resolve) => {
-      timer = setTimeout(() => resolve(false), milliseconds);
-    });
-    const gone = await Promise.race([this.#gone.promise.then(() => true), timeout]);
-    clearTimeout(timer);
-    return gone;
   }
 
   #readMessages(stdout: Readable): void {
@@ -260,6 +254,17 @@ class StdioServer implements Upstream {
     stderr.on("end", () => lines.end());
     stderr.on("error", () => {});
   }
+}
+
+/** Whether it comes to pass in that many milliseconds. */
+async function within(promise: Promise<void>, milliseconds: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timeout = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), milliseconds);
+  });
+  const inTime = await Promise.race([promise.then(() => true), timeout]);
+  clearTimeout(timer);
+  return inTime;
 }
 
 /** Control characters could rewrite the terminal of whoever reads the log. */
