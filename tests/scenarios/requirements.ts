@@ -54,6 +54,7 @@ export const requirements = {
   "audit.chain": "what is changed, removed or cut off in the audit log is found at its place",
   "audit.redact": "redacted values are nowhere in the log, and equal ones stay comparable",
   "audit.crash": "a killed agent leaves an audit log that is whole and goes on",
+  "fault.leaks": "nothing of an MCP server outlives its session, whichever way that ends",
   "watch.metrics": "health and metrics are served for Prometheus where the configuration says",
   "watch.traces": "each call is a span at an OpenTelemetry collector, without its arguments",
   "fault.orphans": "when the agent is killed, the MCP servers that it started end",

@@ -1,0 +1,15 @@
+// Nothing of a session outlives it: the short version of `deno task soak:leaks`.
+import assert from "node:assert/strict";
+import process from "node:process";
+import { test } from "../support/harness.ts";
+import { playLeaks } from "../support/leaks.ts";
+
+test("nothing is left of sessions, whichever way they end", async (context) => {
+  // One batch for each way to end many sessions at once.
+  const { sessions, ends } = await playLeaks(context, 80);
+  assert.equal(sessions, 80);
+  assert.equal(Object.keys(ends).length, 10);
+}, {
+  proves: ["fault.leaks"],
+  skip: process.platform === "linux" ? false : "counts in /proc",
+});
