@@ -6,11 +6,13 @@ import {
   appName,
   checkAppFields,
   oneOrMany,
+  period,
   toApp,
   toggle,
 } from "../../identity/config/mod.ts";
 import { DEMO_APP } from "../../identity/mod.ts";
 import type { App } from "../../identity/mod.ts";
+import type { CallRate, SessionLimits } from "../../relay/agent/mod.ts";
 
 export type LabelSelector = Readonly<Record<string, readonly string[]>>;
 
@@ -19,7 +21,13 @@ export interface AppSection {
   readonly apps: readonly App[];
   /** Label selectors of app resources that the agent takes up. */
   readonly appSelectors: readonly LabelSelector[];
+  /** What differs from the defaults. */
+  readonly sessionLimits: Partial<SessionLimits>;
+  /** How often one bot may call one tool; unlimited when absent. */
+  readonly callRate: CallRate | undefined;
 }
+
+const count = z.number().int().min(1).max(1_000_000).optional();
 
 const app = z.strictObject({
   name: appName,
@@ -33,6 +41,15 @@ export const appSectionSchema = z.strictObject({
   mcp_demo_server: toggle.default(false),
   resources: z.array(z.strictObject({ labels: z.record(z.string(), oneOrMany) })).default([]),
   apps: z.array(app).default([]),
+  limits: z.strictObject({
+    sessions: count,
+    sessions_per_bot: count,
+    sessions_per_app: count,
+    idle_timeout: period(1000).optional(),
+    max_duration: period(1000).optional(),
+    calls_per_second: z.number().positive().max(1_000_000).optional(),
+    calls_burst: count,
+  }).default({}),
 }).superRefine(({ apps, mcp_demo_server }, context) => {
   const taken = new Set(mcp_demo_server ? [DEMO_APP.name] : []);
   apps.forEach(({ name }, index) => {
@@ -42,12 +59,24 @@ export const appSectionSchema = z.strictObject({
     }
     taken.add(name);
   });
-}).default({ enabled: true, mcp_demo_server: false, resources: [], apps: [] });
+}).default({ enabled: true, mcp_demo_server: false, resources: [], apps: [], limits: {} });
 
 /** What a checked section says; nothing is served when it is switched off. */
 export function readAppSection(raw: z.infer<typeof appSectionSchema>): AppSection {
-  if (!raw.enabled) return { apps: [], appSelectors: [] };
+  if (!raw.enabled) return { apps: [], appSelectors: [], sessionLimits: {}, callRate: undefined };
+  const { sessions, sessions_per_bot, sessions_per_app, idle_timeout, max_duration } = raw.limits;
+  const { calls_per_second: perSecond, calls_burst } = raw.limits;
   return {
+    callRate: perSecond === undefined
+      ? undefined
+      : { perSecond, burst: calls_burst ?? Math.max(1, Math.ceil(perSecond)) },
+    sessionLimits: {
+      ...(sessions !== undefined && { sessions }),
+      ...(sessions_per_bot !== undefined && { sessionsPerBot: sessions_per_bot }),
+      ...(sessions_per_app !== undefined && { sessionsPerApp: sessions_per_app }),
+      ...(idle_timeout !== undefined && { idleMs: idle_timeout }),
+      ...(max_duration !== undefined && { durationMs: max_duration }),
+    },
     apps: [
       ...raw.apps.map((app) => toApp(app, app)),
       ...(raw.mcp_demo_server ? [DEMO_APP] : []),

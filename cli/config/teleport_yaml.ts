@@ -84,6 +84,8 @@ export function defaultConfig(): ClusterConfig {
     publicAddrs: [],
     apps: [],
     appSelectors: [{ "*": ["*"] }],
+    sessionLimits: {},
+    callRate: undefined,
     audit: { mode: "best_effort", redact: [] },
     diagnostics: undefined,
     tracing: undefined,

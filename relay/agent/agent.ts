@@ -6,7 +6,15 @@
 import { constants } from "node:crypto";
 import type { Duplex } from "node:stream";
 import tls from "node:tls";
-import type { App, AuditSink, Clock, ClusterView, Log, SignAppToken } from "../../identity/mod.ts";
+import type {
+  App,
+  AuditSink,
+  Clock,
+  ClusterView,
+  Log,
+  SessionClaims,
+  SignAppToken,
+} from "../../identity/mod.ts";
 import type { Redactor } from "../../identity/audit/mod.ts";
 import { type CertificateInfo, readCertificate } from "../../identity/x509/mod.ts";
 import { RelayError } from "../error.ts";
@@ -17,9 +25,11 @@ import { ALPN } from "../wire/frame.ts";
 import type { AgentObserver } from "../telemetry/observer.ts";
 import type { End } from "../wire/handshake.ts";
 import { admit, judge, type Refused } from "./admission.ts";
+import { type CallRate, CallRates } from "./call_rate.ts";
 import { SessionEvents } from "./events.ts";
 import { Reaper, type ReaperProcess } from "./reaper.ts";
 import { Session } from "./session.ts";
+import { DEFAULT_SESSION_LIMITS, type SessionLimits, tooMany } from "./session_limits.ts";
 import { startSessionServer } from "./session_server.ts";
 import { UsedTickets } from "./used_tickets.ts";
 import { Values } from "./values/values.ts";
@@ -36,6 +46,9 @@ export interface AgentOptions {
   /** Starts the process that ends servers should the agent be killed; without it they may stay. */
   readonly spawnReaper?: () => ReaperProcess;
   readonly limits?: Partial<AgentLimits>;
+  readonly sessionLimits?: Partial<SessionLimits>;
+  /** Of one bot and one tool; unlimited when absent. */
+  readonly callRate?: CallRate | undefined;
   /** Counts and traces; a session does nothing for it when there is none. */
   readonly observer?: AgentObserver | undefined;
   /** An app as this agent's own configuration has it; what the view says of it where absent. */
@@ -67,11 +80,13 @@ export interface Origin {
 export class Agent {
   readonly #options: AgentOptions;
   readonly #limits: AgentLimits;
+  readonly #sessionLimits: SessionLimits;
+  readonly #rates: CallRates | undefined;
   readonly #tickets: UsedTickets;
   readonly #reaper: Reaper | undefined;
   readonly #values: Values;
   readonly #connections = new Set<Duplex>();
-  readonly #sessions = new Set<Session>();
+  readonly #sessions = new Map<Session, SessionClaims>();
   /** Tasks of each app, which outlive the sessions that started them. */
   readonly #tasks = new Map<string, TaskRegistry>();
   #closing = false;
@@ -79,6 +94,8 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_AGENT_LIMITS, ...options.limits };
+    this.#rates = options.callRate && new CallRates(options.callRate, options.clock);
+    this.#sessionLimits = { ...DEFAULT_SESSION_LIMITS, ...options.sessionLimits };
     this.#tickets = new UsedTickets(this.#limits.usedTickets);
     this.#values = new Values(options.clock);
     const { spawnReaper, log } = options;
@@ -92,12 +109,12 @@ export class Agent {
 
   /** Bytes of messages that sessions keep because somebody has to take or record them first. */
   get held(): number {
-    return [...this.#sessions].reduce((sum, { held }) => sum + held, 0);
+    return [...this.#sessions.keys()].reduce((sum, { held }) => sum + held, 0);
   }
 
   /** Sessions whose server waits because the client, or the audit log, is slow. */
   get stalled(): number {
-    return [...this.#sessions].filter(({ stalled }) => stalled).length;
+    return [...this.#sessions.keys()].filter(({ stalled }) => stalled).length;
   }
 
   /** Takes over a connection on which a TLS ClientHello comes next. */
@@ -120,7 +137,7 @@ export class Agent {
   /** Ends every session and takes no more; resolves when every server has gone. */
   async close(): Promise<void> {
     this.#closing = true;
-    const sessions = [...this.#sessions];
+    const sessions = [...this.#sessions.keys()];
     for (const session of sessions) {
       session.end({ code: "AGENT_STOPPING", message: "The agent is stopping" });
     }
@@ -139,6 +156,11 @@ export class Agent {
     const verdict = judge(admission.claims, view);
     if (verdict.kind === "refused") return this.#refuse(stream, from, certificate, verdict);
     if (this.#closing) return void stream.destroy();
+    const excess = tooMany(admission.claims, this.#sessions.values(), this.#sessionLimits);
+    if (excess) {
+      const because = excess.message;
+      return this.#refuse(stream, from, certificate, { kind: "refused", end: excess, because });
+    }
 
     const { audit, log } = this.#options;
     const session = new Session(
@@ -151,6 +173,8 @@ export class Agent {
         clock,
         log,
         tasks: this.#tasksOf(verdict.app),
+        limits: this.#sessionLimits,
+        rates: this.#rates,
         observer: this.#options.observer?.session(verdict.app, admission.claims),
         startUpstream: async (presented, handlers) =>
           await startSessionServer({
@@ -167,7 +191,7 @@ export class Agent {
       verdict,
       (handlers) => new Channel(stream, handlers),
     );
-    this.#sessions.add(session);
+    this.#sessions.set(session, admission.claims);
     await session.closed;
     this.#sessions.delete(session);
   }

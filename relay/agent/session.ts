@@ -20,11 +20,13 @@ import { FrameType } from "../wire/frame.ts";
 import { type End, type Hello, parseHello } from "../wire/handshake.ts";
 import { DEFAULT_WINDOW } from "../wire/outbox.ts";
 import { type Admission, expired, judge, type Refused } from "./admission.ts";
+import type { CallRates } from "./call_rate.ts";
 import { CertificateWatch } from "./certificate_watch.ts";
 import { failureEnd, upstreamEnd } from "./ends.ts";
 import { SessionEvents } from "./events.ts";
 import { Lane } from "./lane.ts";
 import { Recorder } from "./recorder.ts";
+import { DEFAULT_SESSION_LIMITS, type SessionLimits, SessionTime } from "./session_limits.ts";
 import type { Upstream, UpstreamHandlers } from "./upstream/upstream.ts";
 
 /** Answers of a server that may wait for their audit records; beyond it the server waits too. */
@@ -42,6 +44,8 @@ export interface SessionOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly tasks: TaskRegistry;
+  readonly limits?: SessionLimits;
+  readonly rates?: CallRates | undefined;
   readonly observer?: SessionObserver | undefined;
   readonly startUpstream: (app: App, handlers: UpstreamHandlers) => Promise<Upstream>;
 }
@@ -57,6 +61,7 @@ export class Session implements ChannelHandlers {
   readonly #closed = Promise.withResolvers<void>();
   /** Messages that came before the server was there; the window bounds them. */
   #early: Buffer[] | undefined = [];
+  readonly #time: SessionTime;
   #policy: AppPolicy;
   #gate: Gate;
   #upstream: Upstream | undefined;
@@ -71,7 +76,7 @@ export class Session implements ChannelHandlers {
     { app, policy }: { app: App; policy: AppPolicy },
     connect: (handlers: ChannelHandlers) => Channel,
   ) {
-    const { admission: { claims }, audit, clock, view } = options;
+    const { admission: { claims }, audit, clock, rates, view } = options;
     this.#options = options;
     this.#policy = policy;
     const events = new SessionEvents(claims, app, options.redactor);
@@ -82,6 +87,7 @@ export class Session implements ChannelHandlers {
       newDecisionId: randomUUID,
       tasks: options.tasks,
       owner: `${claims.bot}/${claims.instance}`,
+      takeCall: rates && ((tool) => rates.take(claims.bot, claims.app, tool)),
     });
     this.#channel = connect(this);
     this.#unsubscribe = view.subscribe(() => this.#reconsider());
@@ -91,6 +97,9 @@ export class Session implements ChannelHandlers {
       if (!this.#started) this.end({ code: "PROTOCOL", message: "No HELLO came in time" });
     });
     after(clock, this.#certificate.remaining, this.#over.signal, () => this.#expire());
+    const { limits = DEFAULT_SESSION_LIMITS } = options;
+    const { signal } = this.#over;
+    this.#time = new SessionTime({ clock, signal, limits }, (end) => this.end(end, end.message));
   }
 
   /** Resolves when nothing of the session is left. */
@@ -195,6 +204,7 @@ export class Session implements ChannelHandlers {
 
   /** Does what the gate has decided about a message of the client. */
   #apply(step: GateStep, bytes: number): void {
+    this.#time.touch();
     this.#fromClient.push({
       ready: this.#recorder.messages(step.records),
       bytes,
@@ -211,6 +221,7 @@ export class Session implements ChannelHandlers {
 
   /** The same for a message of the server. */
   #applyServer(step: GateStep, bytes: number): void {
+    this.#time.touch();
     this.#options.observer?.noted(step.records);
     this.#fromServer.push({
       ready: this.#recorder.messages(step.records),

@@ -52,6 +52,10 @@ export function clientRequest(
   if (!judged.pass) {
     return step.refuse(id, judged.error, { ...judgedRecord, reason: judged.reason });
   }
+  const wait = method === "tools/call" && target ? state.takeCall?.(target.name) : undefined;
+  if (wait !== undefined) {
+    return step.refuse(id, step.tooFast(wait), { ...judgedRecord, reason: "rate_limit" });
+  }
   const notifications = message.inner.get("notifications");
   state.modern ||= modern;
   state.fromClient.add(id, {

@@ -10,6 +10,7 @@ export interface State {
   readonly fromServer: Pending<ServerRequest>;
   readonly listed: Listed;
   readonly newDecisionId: () => string;
+  readonly takeCall: ((tool: string) => number | undefined) | undefined;
   /** Whether the client has spoken the modern protocol, where notices go to subscriptions. */
   modern: boolean;
 }

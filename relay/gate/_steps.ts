@@ -121,6 +121,16 @@ export function withHidden(record: GateRecord, hidden: number): GateRecord {
 const MAX_ERROR_LENGTH = 1024;
 
 export const BUSY: RpcError = { code: -32603, message: "Too many requests are in flight" };
+/** The caller has used up its rate, and may try again after so many milliseconds. */
+export function tooFast(milliseconds: number): RpcError {
+  const seconds = Math.ceil(milliseconds / 100) / 10;
+  return {
+    code: -32603,
+    message: `This tool is called too often: try again in ${seconds} s`,
+    data: `limit calls_per_second, retry after ${milliseconds} ms`,
+  };
+}
+
 export const UNKNOWN_METHOD: RpcError = { code: -32601, message: "Method not found" };
 export const NO_ACCESS: RpcError = {
   code: -32603,

@@ -27,6 +27,8 @@ export interface GateOptions {
   readonly policy: () => GatePolicy;
   readonly newDecisionId: () => string;
   readonly limits?: GateLimits;
+  /** Takes one call of a tool from a rate; returns the milliseconds to wait when it is used up. */
+  readonly takeCall?: ((tool: string) => number | undefined) | undefined;
   /** Shared by all sessions of one app; without it, tasks belong to this session alone. */
   readonly tasks?: TaskRegistry;
   /** Whose tasks are whose: the same for each session of one bot instance. */
@@ -40,7 +42,8 @@ export class Gate {
   readonly #definitions: Definitions;
   readonly #state: State;
 
-  constructor({ policy, newDecisionId, limits = GATE_LIMITS, tasks, owner = "" }: GateOptions) {
+  constructor(options: GateOptions) {
+    const { policy, newDecisionId, limits = GATE_LIMITS, tasks, owner = "", takeCall } = options;
     this.#policy = policy;
     this.#tasks = tasks ?? new TaskRegistry(limits.tasks);
     this.#owner = owner;
@@ -50,6 +53,7 @@ export class Gate {
       fromServer: new Pending(limits.serverRequests, limits.cancelled),
       listed: new Listed(limits.listedNames),
       newDecisionId,
+      takeCall,
       modern: false,
     };
   }

@@ -66,6 +66,7 @@ export type GateReason =
   | "in_flight_limit"
   | "invalid_list"
   | "missing_id"
+  | "rate_limit"
   | "session_ended"
   | "task_not_owned"
   | "unknown_method"

@@ -55,6 +55,8 @@ test("parseClusterConfig() reads the guide's file", () => {
       },
     }],
     appSelectors: [{ env: ["dev", "test"] }],
+    sessionLimits: {},
+    callRate: undefined,
     audit: { mode: "best_effort", redact: [] },
     diagnostics: undefined,
     tracing: undefined,
@@ -107,6 +109,8 @@ test("parseClusterConfig() fills an empty file with private defaults", () => {
     publicAddrs: [],
     apps: [],
     appSelectors: [],
+    sessionLimits: {},
+    callRate: undefined,
     audit: { mode: "best_effort", redact: [] },
     diagnostics: undefined,
     tracing: undefined,
@@ -172,3 +176,32 @@ for (const { what, yaml, says } of bad) {
     });
   });
 }
+
+test("parseClusterConfig() reads the limits of sessions, and refuses what is none", () => {
+  const limits = (text: string) =>
+    parseClusterConfig(`app_service: {limits: {${text}}}`, "f").sessionLimits;
+  assert.deepEqual(
+    limits("sessions: 100, sessions_per_bot: 2, idle_timeout: 10m, max_duration: 8h"),
+    {
+      sessions: 100,
+      sessionsPerBot: 2,
+      idleMs: 600_000,
+      durationMs: 8 * 3_600_000,
+    },
+  );
+  const rate = (text: string) =>
+    parseClusterConfig(`app_service: {limits: {${text}}}`, "f").callRate;
+  assert.deepEqual(rate("calls_per_second: 0.5"), { perSecond: 0.5, burst: 1 });
+  assert.deepEqual(rate("calls_per_second: 10, calls_burst: 40"), { perSecond: 10, burst: 40 });
+  for (
+    const bad of [
+      "calls_per_second: 0",
+      "sessions: 0",
+      "idle_timeout: 10",
+      "max_duration: 1ms",
+      "session: 1",
+    ]
+  ) {
+    assert.throws(() => limits(bad), /f:1:/, bad);
+  }
+});
