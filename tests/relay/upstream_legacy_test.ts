@@ -313,3 +313,31 @@ test("a session id that is none is refused", async (context) => {
   const { error } = await reached.request(0, "initialize", INITIALIZE);
   assert.match(error.message, /the id of its session is none/);
 });
+
+test("a call leaves once the session's stream is there, on which the server may ask in its course", async (context) => {
+  const asked = Promise.withResolvers<Seen>();
+  const { server, reached } = await open(
+    ({ body, response }) => json(response, result(body.id)),
+    context,
+    { get: (seen) => asked.resolve(seen) },
+  );
+  const answer = reached.request("a", "tools/call", { name: "x" });
+  const { response } = await asked.promise;
+  assert.ok(!server.seen.some(({ body }) => body?.method === "tools/call"), "the call has waited");
+  events(response);
+  await answer;
+});
+
+test("a call does not wait for ever for a stream that a server does not begin", async (context) => {
+  const clock = new ManualClock();
+  const { server, reached } = await open(
+    ({ body, response }) => json(response, result(body.id)),
+    context,
+    { get: () => {}, clock },
+  );
+  const answer = reached.request("a", "tools/call", { name: "x" });
+  await server.until(({ method }) => method === "GET");
+  await clock.sleeping(2_000);
+  clock.advance(2_000);
+  await answer;
+});

@@ -130,7 +130,21 @@ export class StreamableServer extends HttpServer {
 
   protected async notify(message: Outgoing): Promise<void> {
     const taken = await this.#tell(message);
-    if (taken && message.method === "notifications/initialized") void this.#listen();
+    if (taken && message.method === "notifications/initialized") await this.#beginListening();
+  }
+
+  /**
+   * Opens the stream of the session, and holds back what comes next until it is there: what a
+   * server asks in the course of a call, it may ask on that stream, and forget when there is none.
+   */
+  async #beginListening(): Promise<void> {
+    const tried = Promise.withResolvers<void>();
+    const done = new AbortController();
+    after(this.options.clock, LISTEN_MS, done.signal, tried.resolve);
+    this.over.signal.addEventListener("abort", () => tried.resolve(), { signal: done.signal });
+    void this.#listen(tried.resolve);
+    await tried.promise;
+    done.abort();
   }
 
   protected async reply(message: Outgoing): Promise<void> {
@@ -210,10 +224,11 @@ export class StreamableServer extends HttpServer {
   }
 
   /** Reads the stream of the session, on which a server may say things that nobody asked for. */
-  async #listen(): Promise<void> {
-    if (this.#listening || this.over.signal.aborted) return;
+  async #listen(onTried: () => void): Promise<void> {
+    if (this.#listening || this.over.signal.aborted) return onTried();
     this.#listening = true;
     const outcome = await this.#follow(undefined, {
+      onTried,
       onMessage: (line) => this.calls.deliver(line),
       onOversized: (excerpt) => {
         if (!this.calls.oversized(excerpt)) this.handlers.onOversized(excerpt);
@@ -233,7 +248,12 @@ export class StreamableServer extends HttpServer {
 
   #follow(
     first: HttpResponse | undefined,
-    { signal, resumable, ...following }: Following & { signal: AbortSignal; resumable: boolean },
+    { signal, resumable, onTried, ...following }: Following & {
+      signal: AbortSignal;
+      resumable: boolean;
+      /** The stream was asked for, and is there or is not. */
+      onTried?: () => void;
+    },
   ): Promise<FollowOutcome> {
     const { clock, limits, url } = this.options;
     return follow(first, following, {
@@ -245,7 +265,7 @@ export class StreamableServer extends HttpServer {
       discarding: this.discarding,
       get: (more) => {
         const headers = { accept: "text/event-stream", ...this.#legacyHeaders(), ...more };
-        return this.http.request({ method: "GET", url, headers, signal });
+        return this.http.request({ method: "GET", url, headers, signal }).finally(onTried);
       },
     });
   }
@@ -262,6 +282,9 @@ export class StreamableServer extends HttpServer {
     return true;
   }
 }
+
+/** How long a server may take to begin the stream of a session before calls go on without it. */
+const LISTEN_MS = 2_000;
 
 const BROKEN_OFF = "the connection broke off; whether the request was carried out is not known";
 const NO_ANSWER = "it ended without an answer; whether the request was carried out is not known";
