@@ -76,17 +76,16 @@ export class AuditLog implements AuditSink {
     const opened = options.spool === undefined ? undefined : Spool.open(options.spool);
     const left = (opened?.leftover ?? []).map((entry) => ({ entry, head: headOf(entry) }))
       .filter(({ head }) => head.writer === stored.writer && head.seq > stored.seq);
-    const self = new AuditLog(options, opened?.spool, left.at(-1)?.head ?? stored);
-    self.#waiting = left.map(({ entry }) => entry);
     const kept = opened?.spool.head;
-    if (kept?.writer === stored.writer && kept.seq > self.#head.seq) {
-      // The store is older than what it has acknowledged: it was restored, or its end was cut off.
-      log.error("Audit records are missing from the store", {
-        from: self.#head.seq + 1,
-        to: kept.seq,
-      });
-      const missing = { from: self.#head.seq + 1, to: kept.seq };
-      self.#head = { writer: kept.writer, seq: kept.seq, hash: kept.hash };
+    const ends = [stored, left.at(-1)?.head, kept?.writer === stored.writer ? kept : undefined];
+    const head = ends.reduce<Head>((a, b) => b && b.seq > a.seq ? b : a, stored);
+    const self = new AuditLog(options, opened?.spool, head);
+    self.#waiting = left.map(({ entry }) => entry);
+    const missing = { from: stored.seq + 1, to: (left[0]?.head.seq ?? head.seq + 1) - 1 };
+    if (missing.to >= missing.from) {
+      // The store is older than what it has acknowledged (it was restored, or its end was cut off),
+      // or records that only waited in memory went with the process.
+      log.error("Audit records are missing from the store", missing);
       await self.append({ type: "audit.gap", code: "PAU001W", missing });
     }
     await self.flush();

@@ -24,6 +24,8 @@ export interface Entry {
   readonly text: string;
 }
 
+const LINE_END = 0x0a;
+
 /** One writer, holding the file open. */
 export class Spool {
   readonly #fd: number;
@@ -39,8 +41,13 @@ export class Spool {
   /** Opens the spool at a path, made with mode 0600, and what an earlier process left in it. */
   static open(path: string): { readonly spool: Spool; readonly leftover: Entry[] } {
     const fd = openSync(path, "a+", 0o600);
+    const bytes = readAll(fd);
+    const whole = bytes.lastIndexOf(LINE_END) + 1;
+    // The record that a process was writing when it was killed: its event had no answer yet, and
+    // the next record must not begin on its line.
+    if (whole < bytes.length) ftruncateSync(fd, whole);
     const spool = new Spool(fd, `${path}.head`);
-    return { spool, leftover: readEntries(fd) };
+    return { spool, leftover: readEntries(bytes.subarray(0, whole)) };
   }
 
   /** Writes records whole, or throws and leaves the file as it was. */
@@ -89,19 +96,24 @@ export class Spool {
   }
 }
 
-function readEntries(fd: number): Entry[] {
+function readAll(fd: number): Buffer {
   const bytes = Buffer.alloc(fstatSync(fd).size);
-  for (let at = 0; at < bytes.length;) {
+  let at = 0;
+  while (at < bytes.length) {
     const read = readSync(fd, bytes, at, bytes.length - at, at);
     if (read === 0) break;
     at += read;
   }
+  return bytes.subarray(0, at);
+}
+
+function readEntries(bytes: Buffer): Entry[] {
   return bytes.toString("utf8").split("\n").flatMap((text) => {
     try {
       const event = JSON.parse(text) as Record<string, unknown>;
       return typeof event["uid"] === "string" && linkOf(event) ? [{ uid: event["uid"], text }] : [];
     } catch {
-      // The record that a process was writing when it was killed: its event had no answer yet.
+      // What a disk has spoilt; the numbers of the chain say what is missing.
       return [];
     }
   });

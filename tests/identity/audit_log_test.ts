@@ -7,6 +7,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -95,6 +96,45 @@ test("records that a killed process left in the spool are stored at the next sta
   await second.close();
   assert.deepEqual(await stored(), [1, 2, 4]);
   assert.deepEqual((await verify()).breaks, []);
+});
+
+test("a record written behind one that was cut short survives the next kill too", async (context) => {
+  const { shipper, spool, open, stored, verify } = setup(context);
+  writeFileSync(spool, '{"n":0,"uid":');
+  const away: Shipper = {
+    head: () => shipper.head(),
+    ship: () => Promise.reject(new Error("away")),
+  };
+  const killed = await open("best_effort", { shipper: away });
+  await killed.append(event(1));
+  await assert.rejects(killed.close(), /away/);
+  await (await open()).close();
+  assert.deepEqual(await stored(), [1]);
+  assert.deepEqual((await verify()).breaks, []);
+});
+
+test("a gap in the store in front of records that wait in the spool is found out", async (context) => {
+  const { store, directory, shipper, spool, open, warnings } = setup(context);
+  const log = await open();
+  for (const n of [1, 2]) await log.append(event(n));
+  await log.flush();
+  await log.append(event(3));
+  const left = readFileSync(spool);
+  await log.close();
+  writeFileSync(spool, left);
+  const backup = openSqliteStore({ directory: join(directory, "backup"), now: () => new Date() });
+  context.cleanup(() => backup.close());
+  await backup.keepEvents(await store.recordsAfter(0, 1));
+  await backup.update(async (tx) => {
+    await tx.put("settings", "audit", (await store.get("settings", "audit"))!.value);
+  });
+  const { privateKey } = createSigningKey();
+  const restored = storeShipper({ store: backup, clock: systemClock, privateKey });
+  assert.equal((await shipper.head()).seq, 3);
+  await (await open("best_effort", { shipper: restored })).close();
+  assert.deepEqual(warnings, ["Audit records are missing from the store"]);
+  const events = (await backup.latestEvents(10)).map(({ event }) => event);
+  assert.deepEqual(events.map(({ n, missing }) => n ?? missing), [1, 3, { from: 2, to: 2 }]);
 });
 
 test("records wait in the spool while the store is away, and keep their order", async (context) => {
