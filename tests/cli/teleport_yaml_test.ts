@@ -127,6 +127,12 @@ test("web_listen_addr is host:port, with every interface when there is no host",
   assert.deepEqual(listening("localhost:3080"), { host: "localhost", port: 3080 });
 });
 
+test("parseClusterConfig() reads how the audit log is kept", () => {
+  const { audit } = parseClusterConfig("audit: {mode: strict, redact: [$..token]}\n", "f");
+  assert.equal(audit.mode, "strict");
+  assert.equal(audit.redact.length, 1);
+});
+
 const bad: readonly { what: string; yaml: string; says: RegExp }[] = [
   {
     what: "an unknown key, with the nearest one",
@@ -162,6 +168,16 @@ const bad: readonly { what: string; yaml: string; says: RegExp }[] = [
     what: "a cluster without its authority",
     yaml: "auth_service:\n  enabled: no\n",
     says: /f:2:12: auth_service cannot be switched off yet/,
+  },
+  {
+    what: "a path of redaction that is none",
+    yaml: "audit:\n  redact:\n    - $.params.arguments.password\n    - $.params[?@.secret]\n",
+    says: /f:4:7: "\$\.params\[\?@\.secret\]" is not a path: "\[\?@\.secret\]" is no step/,
+  },
+  {
+    what: "a mode of the audit log that there is not",
+    yaml: "audit:\n  mode: relaxed\n",
+    says: /f:2:9: /,
   },
   { what: "broken YAML", yaml: "a: [1\n", says: /f:\d+:\d+: / },
 ];
