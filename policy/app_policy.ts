@@ -65,6 +65,8 @@ const NONE_KNOWN: ReadonlyMap<string, Decision> = new Map();
 
 /** The policy over compiled lists. */
 export class CompiledAppPolicy implements AppPolicy {
+  /** Names whose decision is known and depends on nothing else. */
+  #known: ReadonlyMap<string, Decision> = NONE_KNOWN;
   readonly access: Decision;
   readonly toolsUnrestricted: boolean;
   readonly resourcesUnrestricted: boolean;
@@ -79,8 +81,6 @@ export class CompiledAppPolicy implements AppPolicy {
   readonly #allowGuarded: readonly GuardedEntry[];
   readonly #roles: CompiledRoles;
   #tools: NameMatcher | undefined;
-  /** Names whose decision is known and depends on nothing else. */
-  #known: ReadonlyMap<string, Decision> = NONE_KNOWN;
   #resources: ListMatcher | undefined;
   #prompts: ListMatcher | undefined;
 
@@ -104,8 +104,10 @@ export class CompiledAppPolicy implements AppPolicy {
   }
 
   decideTool(name: string, call?: ToolCall): Decision {
-    const known = this.#known.get(name);
-    if (known !== undefined) return known;
+    return this.#known.get(name) ?? this.#decideNew(name, call);
+  }
+
+  #decideNew(name: string, call: ToolCall | undefined): Decision {
     if (this.#closed) return this.access;
     // Built at the first question: reaching an app asks for no tool.
     const tools = this.#tools ??= this.#roles.tools.plain();

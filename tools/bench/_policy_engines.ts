@@ -43,10 +43,8 @@ function postern(load: Workload): Ask {
   const roles = parsedRoles(load);
   const subject = { name: "bot", traits: {} };
   const policies: AppPolicy[] = [];
-  return (app, tool) => {
-    const policy = policies[app] ??= compilePolicy(roles, subject, apps[app]!);
-    return policy.decideTool(tool).effect === "allow";
-  };
+  const open = (app: number) => policies[app] = compilePolicy(roles, subject, apps[app]!);
+  return (app, tool) => (policies[app] ?? open(app)).decideTool(tool).effect === "allow";
 }
 
 function roleText({ name, labels, tools }: BenchRole, side: "allow" | "deny"): string {
