@@ -15,7 +15,7 @@ export type {
 } from "./app.ts";
 export { APP_TOKEN_SECONDS } from "./app_token.ts";
 export type { AppToken, AppTokenRequest, SignAppToken } from "./app_token.ts";
-export type { AuditEvent, AuditSink, EventDraft } from "./audit/event.ts";
+export type { AuditEvent, AuditSink, EventDraft, EventJson } from "./audit/event.ts";
 export type { AppList, ListedApp, SessionGrant } from "./authority/api.ts";
 export { connectAuthority, parseProxy } from "./authority/client.ts";
 export type { AuthorityClient, ConnectOptions, Trust } from "./authority/client.ts";

@@ -12,9 +12,10 @@
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
+import type { NumberedRecord } from "../storage/mod.ts";
 import { type Head, headOf, nextRecord, type SignedHead } from "./chain.ts";
-import type { AuditEvent, AuditSink, EventDraft } from "./event.ts";
-import { type Entry, Spool } from "./spool.ts";
+import type { AuditSink, EventDraft, EventJson } from "./event.ts";
+import { Spool } from "./spool.ts";
 
 export type AuditMode = "strict" | "best_effort";
 
@@ -32,8 +33,15 @@ export interface AuditLogOptions {
 export interface Shipper {
   /** The end of this writer's chain as far as it is stored. */
   head(): Promise<Head>;
-  /** Stores records that are new, in their order, and signs the head after them. */
-  ship(entries: readonly Entry[], head: Head): Promise<SignedHead>;
+  /**
+   * Stores the records that are new, in their order, and signs the head after them. `durable`:
+   * resolves once a power cut cannot undo it.
+   */
+  ship(
+    records: readonly NumberedRecord[],
+    head: Head,
+    options: { readonly durable: boolean },
+  ): Promise<SignedHead>;
 }
 
 /** Milliseconds between a record in the spool and the next delivery. */
@@ -45,16 +53,18 @@ const MAX_WAITING = 10_000;
 /** The records of one turn of the loop. */
 interface Group {
   readonly before: Head;
-  readonly entries: Entry[];
+  readonly records: NumberedRecord[];
   readonly done: PromiseWithResolvers<void>;
 }
 
 export class AuditLog implements AuditSink {
   readonly #options: AuditLogOptions;
   readonly #spool: Spool | undefined;
+  readonly #cluster: string;
+  readonly #stamp = new Stamp();
   #head: Head;
   #group: Group | undefined;
-  #waiting: Entry[];
+  #waiting: NumberedRecord[];
   #unsynced: PromiseWithResolvers<void>[] = [];
   #syncing = false;
   #shipping: Promise<void> = Promise.resolve();
@@ -65,6 +75,7 @@ export class AuditLog implements AuditSink {
   private constructor(options: AuditLogOptions, spool: Spool | undefined, head: Head) {
     this.#options = options;
     this.#spool = spool;
+    this.#cluster = JSON.stringify(options.cluster);
     this.#head = head;
     this.#waiting = [];
   }
@@ -97,15 +108,14 @@ export class AuditLog implements AuditSink {
     return { unspooled: this.#unspooled, lost: this.#lost };
   }
 
-  append(draft: EventDraft): Promise<void> {
-    const { cluster, clock } = this.#options;
-    const uid = randomUUID();
-    const time = clock.now().toISOString();
-    const event: AuditEvent = { ...draft, time, uid, cluster_name: cluster };
+  append(draft: EventDraft | EventJson): Promise<void> {
+    const json = typeof draft === "string" ? draft : JSON.stringify(draft);
+    const time = this.#stamp.of(this.#options.clock.now());
+    const stamps = `"time":"${time}","uid":"${randomUUID()}","cluster_name":${this.#cluster}`;
     const group = this.#group ??= this.#newGroup();
-    const { text, head } = nextRecord(this.#head, event);
+    const { text, head } = nextRecord(this.#head, `${json.slice(0, -1)},${stamps}}`);
     this.#head = head;
-    group.entries.push({ uid, text });
+    group.records.push({ seq: head.seq, text });
     return group.done.promise;
   }
 
@@ -132,18 +142,18 @@ export class AuditLog implements AuditSink {
     const done = Promise.withResolvers<void>();
     // Whoever has appended hears of a failure; not everybody listens to each of its events.
     done.promise.catch(() => {});
-    return { before: this.#head, entries: [], done };
+    return { before: this.#head, records: [], done };
   }
 
   #writeGroup(): void {
     const group = this.#group;
     if (group === undefined) return;
     this.#group = undefined;
-    const { entries, done } = group;
+    const { records, done } = group;
     const { mode, log } = this.#options;
     let spooled = false;
     try {
-      this.#spool?.write(entries.map(({ text }) => text));
+      this.#spool?.write(records.map(({ text }) => text));
       spooled = this.#spool !== undefined;
     } catch (error) {
       if (mode === "strict") {
@@ -154,17 +164,17 @@ export class AuditLog implements AuditSink {
       if (this.#unspooled === 0) {
         log.error("Cannot write the audit spool", { error: String(error) });
       }
-      this.#unspooled += entries.length;
+      this.#unspooled += records.length;
     }
-    this.#wait(entries);
+    this.#wait(records);
     if (mode === "best_effort") return done.resolve();
     if (spooled) return this.#sync(done);
     // Without a file the store itself is what strict waits for.
     this.flush().then(() => done.resolve(), (error) => done.reject(error));
   }
 
-  #wait(entries: readonly Entry[]): void {
-    for (const entry of entries) this.#waiting.push(entry);
+  #wait(records: readonly NumberedRecord[]): void {
+    for (const record of records) this.#waiting.push(record);
     const excess = this.#waiting.length - MAX_WAITING;
     if (excess > 0 && this.#unspooled > 0) {
       // Neither file nor store takes them; the gap in the chain says that they were there.
@@ -202,13 +212,14 @@ export class AuditLog implements AuditSink {
   }
 
   async #shipWaiting(): Promise<void> {
+    const { shipper, mode } = this.#options;
     const batch = this.#waiting;
     const last = batch.at(-1);
     if (last === undefined) return;
     this.#waiting = [];
     let head: SignedHead;
     try {
-      head = await this.#options.shipper.ship(batch, headOf(last));
+      head = await shipper.ship(batch, headOf(last), { durable: mode === "strict" });
     } catch (error) {
       this.#waiting = [...batch, ...this.#waiting];
       throw error;
@@ -222,5 +233,20 @@ export class AuditLog implements AuditSink {
       // They are stored; the file merely keeps them longer than it has to.
       this.#options.log.warn("Cannot clear the audit spool", { error: String(error) });
     }
+  }
+}
+
+/** Writes times; events of one millisecond share the text. */
+class Stamp {
+  #millis = NaN;
+  #text = "";
+
+  of(time: Date): string {
+    const millis = time.getTime();
+    if (millis !== this.#millis) {
+      this.#millis = millis;
+      this.#text = time.toISOString();
+    }
+    return this.#text;
   }
 }

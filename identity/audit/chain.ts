@@ -5,9 +5,7 @@
  * event, one JSON document without a line end; its hash is the SHA-256 of that text in UTF-8.
  */
 import { Buffer } from "node:buffer";
-import { createHash, createPrivateKey, createPublicKey, sign, verify } from "node:crypto";
-import type { AuditEvent } from "./event.ts";
-
+import { createPrivateKey, createPublicKey, hash, sign, verify } from "node:crypto";
 /** Where a chain ends: its writer, the number of its last record (0 for none), and that one's hash. */
 export interface Head {
   /** 32 hex digits. */
@@ -38,14 +36,13 @@ export function emptyChain(writer: string): Head {
   return { writer, seq: 0, hash: hashOf(`postern audit chain ${writer}`) };
 }
 
-/** The record of an event that comes next, and the head after it. */
+/** The record of an event, given as a JSON object, that comes next, and the head after it. */
 export function nextRecord(
   { writer, seq, hash }: Head,
-  event: AuditEvent,
+  event: string,
 ): { readonly text: string; readonly head: Head } {
-  const chain: Link = { writer, seq: seq + 1, prev: hash };
-  // A field of this name would be the second; ours is the last one said.
-  const text = JSON.stringify({ ...event, chain });
+  const chain = `{"writer":"${writer}","seq":${seq + 1},"prev":"${hash}"}`;
+  const text = `${event.slice(0, -1)},"chain":${chain}}`;
   return { text, head: { writer, seq: seq + 1, hash: hashOf(text) } };
 }
 
@@ -60,7 +57,7 @@ export function linkOf(event: Readonly<Record<string, unknown>>): Link | undefin
 }
 
 export function hashOf(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
+  return hash("sha256", text, "hex");
 }
 
 /** Signs a head; `privateKey` is PEM. */

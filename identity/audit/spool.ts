@@ -16,13 +16,8 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
+import type { NumberedRecord } from "../storage/mod.ts";
 import { linkOf, type SignedHead } from "./chain.ts";
-
-/** A record with the name under which the store knows it. */
-export interface Entry {
-  readonly uid: string;
-  readonly text: string;
-}
 
 const LINE_END = 0x0a;
 
@@ -39,7 +34,7 @@ export class Spool {
   }
 
   /** Opens the spool at a path, made with mode 0600, and what an earlier process left in it. */
-  static open(path: string): { readonly spool: Spool; readonly leftover: Entry[] } {
+  static open(path: string): { readonly spool: Spool; readonly leftover: NumberedRecord[] } {
     const fd = openSync(path, "a+", 0o600);
     const bytes = readAll(fd);
     const whole = bytes.lastIndexOf(LINE_END) + 1;
@@ -47,7 +42,7 @@ export class Spool {
     // the next record must not begin on its line.
     if (whole < bytes.length) ftruncateSync(fd, whole);
     const spool = new Spool(fd, `${path}.head`);
-    return { spool, leftover: readEntries(bytes.subarray(0, whole)) };
+    return { spool, leftover: readRecords(bytes.subarray(0, whole)) };
   }
 
   /** Writes records whole, or throws and leaves the file as it was. */
@@ -107,11 +102,11 @@ function readAll(fd: number): Buffer {
   return bytes.subarray(0, at);
 }
 
-function readEntries(bytes: Buffer): Entry[] {
+function readRecords(bytes: Buffer): NumberedRecord[] {
   return bytes.toString("utf8").split("\n").flatMap((text) => {
     try {
-      const event = JSON.parse(text) as Record<string, unknown>;
-      return typeof event["uid"] === "string" && linkOf(event) ? [{ uid: event["uid"], text }] : [];
+      const link = linkOf(JSON.parse(text) as Record<string, unknown>);
+      return link ? [{ seq: link.seq, text }] : [];
     } catch {
       // What a disk has spoilt; the numbers of the chain say what is missing.
       return [];

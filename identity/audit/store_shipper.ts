@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.ts";
+import { packRecords } from "../storage/pack_records.ts";
 import type { Store } from "../storage/store.ts";
 import type { Shipper } from "./audit_log.ts";
 import { emptyChain, headOf, linkOf, type SignedHead, signHead } from "./chain.ts";
@@ -25,10 +26,14 @@ export function storeShipper({ store, clock, privateKey }: StoreShipperOptions):
       const last = records.findLast(({ text }) => linkOf(JSON.parse(text))?.writer === writer);
       return last ? headOf(last) : (await headsIn(store)).get(writer) ?? emptyChain(writer);
     },
-    async ship(entries, head) {
-      await store.keepEvents(entries);
+    async ship(records, head, { durable }) {
+      const stored = await store.lastNumber(head.writer);
+      const packed = await packRecords(head.writer, records.filter(({ seq }) => seq > stored));
       const signed = signHead(head, clock.now(), privateKey);
-      await store.update((tx) => tx.put("settings", HEADS + head.writer, signed));
+      await store.update(async (tx) => {
+        for (const piece of packed) await tx.keepRecords(piece);
+        await tx.put("settings", HEADS + head.writer, signed);
+      }, { durable });
       return signed;
     },
   };

@@ -1,4 +1,5 @@
 /** Where a cluster keeps its state. */
+export { type NumberedRecord, packRecords } from "./pack_records.ts";
 export { openSqliteStore } from "./sqlite.ts";
 export type { SqliteOptions } from "./sqlite.ts";
 export type { Change, Item, ItemKind, Reader, Store, StoredEvent, Transaction } from "./store.ts";

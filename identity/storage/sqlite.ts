@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { IdentityError } from "../error.ts";
+import { unpackRecords } from "./pack_records.ts";
 import type {
   Change,
   Item,
@@ -14,17 +15,19 @@ import type {
   StoredEvent,
   StoredRecord,
   Transaction,
+  UpdateOptions,
 } from "./store.ts";
 
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 const SCHEMA = `
   CREATE TABLE items (
     kind TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL,
     value TEXT NOT NULL, expires INTEGER, PRIMARY KEY (kind, name)) WITHOUT ROWID;
   CREATE TABLE counter (revision INTEGER NOT NULL);
   INSERT INTO counter VALUES (0);
-  CREATE TABLE events (seq INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE,
-    event TEXT NOT NULL);
+  CREATE TABLE records (
+    last INTEGER PRIMARY KEY, count INTEGER NOT NULL, writer TEXT NOT NULL, first INTEGER NOT NULL,
+    packed BLOB NOT NULL, UNIQUE (writer, first));
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
@@ -63,11 +66,16 @@ export function openSqliteStore(options: SqliteOptions): Store {
 
 function migrate(database: DatabaseSync, file: string): void {
   const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
-  if (version > SCHEMA_VERSION) {
+  if (version !== 0 && version !== SCHEMA_VERSION) {
+    const age = version > SCHEMA_VERSION ? "newer" : "older";
     throw new IdentityError(
       "STORE_INVALID",
-      `Cannot open ${file}: its schema ${version} is newer than this program's ${SCHEMA_VERSION}`,
-      { hint: "Install the version of Postern that wrote it, or a newer one" },
+      `Cannot open ${file}: its schema ${version} is ${age} than this program's ${SCHEMA_VERSION}`,
+      {
+        hint: version > SCHEMA_VERSION
+          ? "Install the version of Postern that wrote it, or a newer one"
+          : "No release has written it: begin with a new data directory",
+      },
     );
   }
   // Takes the exclusive lock even when there is nothing to create.
@@ -112,17 +120,25 @@ class SqliteStore implements Store {
     return this.#afterWrites(() => this.#list<T>(kind));
   }
 
-  update<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  update<T>(
+    work: (transaction: Transaction) => Promise<T>,
+    { durable = true }: UpdateOptions = {},
+  ): Promise<T> {
     return this.#afterWrites(async () => {
       const changed: Omit<Change, "item">[] = [];
-      this.#database.exec("BEGIN IMMEDIATE");
+      if (!durable) this.#database.exec("PRAGMA synchronous = NORMAL");
       let result: T;
       try {
-        result = await work(this.#transaction(changed));
-        this.#database.exec("COMMIT");
-      } catch (error) {
-        this.#database.exec("ROLLBACK");
-        throw error;
+        this.#database.exec("BEGIN IMMEDIATE");
+        try {
+          result = await work(this.#transaction(changed));
+          this.#database.exec("COMMIT");
+        } catch (error) {
+          this.#database.exec("ROLLBACK");
+          throw error;
+        }
+      } finally {
+        if (!durable) this.#database.exec("PRAGMA synchronous = FULL");
       }
       const changes = changed.map((key) => ({ ...key, item: this.#get(key.kind, key.name) }));
       if (changes.length > 0) { for (const listener of this.#listeners) listener(changes); }
@@ -135,28 +151,31 @@ class SqliteStore implements Store {
     return () => void this.#listeners.delete(listener);
   }
 
-  keepEvents(events: readonly Pick<StoredRecord, "uid" | "text">[]): Promise<void> {
+  lastNumber(writer: string): Promise<number> {
     return this.#afterWrites(() => {
-      const insert = this.#database.prepare(
-        "INSERT INTO events (uid, event) VALUES (?, ?) ON CONFLICT (uid) DO NOTHING",
-      );
-      this.#database.exec("BEGIN IMMEDIATE");
-      try {
-        for (const { uid, text } of events) insert.run(uid, text);
-        this.#database.exec("COMMIT");
-      } catch (error) {
-        this.#database.exec("ROLLBACK");
-        throw error;
-      }
+      const newest = "SELECT MAX(first + count - 1) AS number FROM records WHERE writer = ?";
+      return Number(this.#database.prepare(newest).get(writer)?.["number"] ?? 0);
     });
   }
 
   async latestRecords(limit: number): Promise<StoredRecord[]> {
-    return (await this.#records("TRUE ORDER BY seq DESC LIMIT ?", [limit])).reverse();
+    const found: StoredRecord[] = [];
+    for await (const piece of this.#piecesFromNewest()) {
+      found.unshift(...piece);
+      if (found.length >= limit) break;
+    }
+    return limit > 0 ? found.slice(-limit) : [];
   }
 
-  recordsAfter(seq: number, limit: number): Promise<StoredRecord[]> {
-    return this.#records("seq > ? ORDER BY seq LIMIT ?", [seq, limit]);
+  async recordsAfter(seq: number, limit: number): Promise<StoredRecord[]> {
+    const found: StoredRecord[] = [];
+    for (let after = seq; found.length < limit;) {
+      const piece = await this.#piece("last > ? ORDER BY last LIMIT 1", after);
+      if (piece.length === 0) break;
+      for (const record of piece) if (record.seq > seq) found.push(record);
+      after = piece.at(-1)!.seq;
+    }
+    return found.slice(0, limit);
   }
 
   latestEvents(limit: number): Promise<StoredEvent[]> {
@@ -164,21 +183,36 @@ class SqliteStore implements Store {
   }
 
   async eventsWith(texts: readonly string[], limit: number): Promise<StoredEvent[]> {
-    const wanted = texts.map(() => "instr(event, ?) > 0").join(" AND ") || "TRUE";
-    const where = `${wanted} ORDER BY seq DESC LIMIT ?`;
-    const records = (await this.#records(where, [...texts, limit])).reverse();
-    return records.map(({ seq, uid, text }) => ({ seq, uid, event: JSON.parse(text) }));
+    const found: StoredEvent[] = [];
+    for await (const piece of this.#piecesFromNewest()) {
+      for (const { seq, text } of piece.toReversed()) {
+        if (found.length >= limit) return found.reverse();
+        if (texts.every((wanted) => text.includes(wanted))) {
+          found.push({ seq, event: JSON.parse(text) });
+        }
+      }
+    }
+    return found.reverse();
   }
 
-  #records(where: string, values: readonly (string | number)[]): Promise<StoredRecord[]> {
-    return this.#afterWrites(() =>
-      this.#database.prepare(`SELECT seq, uid, event FROM events WHERE ${where}`).all(...values)
-        .map((row) => ({
-          seq: Number(row["seq"]),
-          uid: String(row["uid"]),
-          text: String(row["event"]),
-        }))
+  async *#piecesFromNewest(): AsyncGenerator<StoredRecord[]> {
+    for (let before = Number.MAX_SAFE_INTEGER;;) {
+      const piece = await this.#piece("last < ? ORDER BY last DESC LIMIT 1", before);
+      if (piece.length === 0) return;
+      yield piece;
+      before = piece.at(-1)!.seq;
+    }
+  }
+
+  /** The records of one row, none if there is no such row. */
+  async #piece(where: string, place: number): Promise<StoredRecord[]> {
+    const row = await this.#afterWrites(() =>
+      this.#database.prepare(`SELECT last, count, packed FROM records WHERE ${where}`).get(place)
     );
+    if (row === undefined) return [];
+    const first = Number(row["last"]) - Number(row["count"]) + 1;
+    const texts = await unpackRecords(row["packed"] as Uint8Array);
+    return texts.map((text, index) => ({ seq: first + index, text }));
   }
 
   async close(): Promise<void> {
@@ -212,6 +246,14 @@ class SqliteStore implements Store {
           .prepare("DELETE FROM items WHERE kind = ? AND name = ?").run(kind, name);
         if (Number(deleted) > 0) changes.push({ kind, name });
         return Promise.resolve(Number(deleted) > 0);
+      },
+      keepRecords: ({ writer, first, count, bytes }) => {
+        this.#database.prepare(
+          `INSERT INTO records (last, count, writer, first, packed)
+           VALUES ((SELECT COALESCE(MAX(last), 0) FROM records) + ?1, ?1, ?2, ?3, ?4)
+           ON CONFLICT (writer, first) DO NOTHING`,
+        ).run(count, writer, first, bytes);
+        return Promise.resolve();
       },
     };
   }

@@ -43,30 +43,44 @@ export interface Transaction extends Reader {
   put(kind: ItemKind, name: string, value: unknown, options?: { expires?: Date }): Promise<void>;
   /** Whether there was something to delete. */
   delete(kind: ItemKind, name: string): Promise<boolean>;
+  /** Keeps records behind those of before; the same records are kept once. */
+  keepRecords(records: PackedRecords): Promise<void>;
+}
+
+export interface UpdateOptions {
+  /** Whether a power cut cannot undo it once it has resolved (the default). */
+  readonly durable?: boolean;
 }
 
 /** An audit event as it was written: what chains and their checks are about. */
 export interface StoredRecord {
   /** Its place in the order of arrival. */
   readonly seq: number;
-  readonly uid: string;
   readonly text: string;
 }
 
 /** An audit event as stored: `seq` is its place in the order of arrival. */
 export interface StoredEvent {
   readonly seq: number;
-  readonly uid: string;
   readonly event: Readonly<Record<string, unknown>>;
+}
+
+/** Audit records that follow each other in the chain of one writer, packed (`pack_records.ts`). */
+export interface PackedRecords {
+  readonly writer: string;
+  /** The number of the first one in its chain. */
+  readonly first: number;
+  readonly count: number;
+  readonly bytes: Uint8Array;
 }
 
 export interface Store extends Reader {
   /** Runs `work` alone: all of its writes happen, or none when it throws. */
-  update<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  update<T>(work: (transaction: Transaction) => Promise<T>, options?: UpdateOptions): Promise<T>;
   /** Calls `listener` after each commit; returns how to stop that. */
   subscribe(listener: (changes: readonly Change[]) => void): () => void;
-  /** Keeps events whose `uid` is new, in the given order; the text is the event's JSON. */
-  keepEvents(events: readonly Pick<StoredRecord, "uid" | "text">[]): Promise<void>;
+  /** The number of the newest record of a writer's chain that is here, 0 for none. */
+  lastNumber(writer: string): Promise<number>;
   /** The newest `limit` events as they were written, oldest first. */
   latestRecords(limit: number): Promise<StoredRecord[]>;
   /** At most `limit` events after a place in the order of arrival, oldest first. */

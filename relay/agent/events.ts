@@ -2,9 +2,9 @@
  * The audit events of a session. Types, codes and fields are the original's; what it does not
  * record (outcomes, messages that reached nobody) has codes of our own, `PMCP…`.
  */
-import { Buffer } from "node:buffer";
-import type { App, EventDraft, Principal, SessionClaims } from "../../identity/mod.ts";
+import type { App, EventDraft, EventJson, Principal, SessionClaims } from "../../identity/mod.ts";
 import type { Redactor } from "../../identity/audit/mod.ts";
+import type { Decision } from "../gate/policy.ts";
 import type { GateRecord } from "../gate/step.ts";
 import type { End } from "../wire/handshake.ts";
 
@@ -26,7 +26,11 @@ const USER_KIND_BOT = 2;
 /** Writes the events of one session. */
 export class SessionEvents {
   readonly #common: Readonly<Record<string, unknown>>;
+  /** The same as members of a JSON object: most events are written as text. */
+  readonly #commonJson: string;
   readonly #redactor: Redactor | undefined;
+  /** A rule decides the same way each time, and its decision is the same object. */
+  readonly #decisions = new WeakMap<Decision, string>();
 
   /** What the redactor replaces is in no event. */
   constructor(claims: SessionClaims, app: App | undefined, redactor?: Redactor) {
@@ -41,6 +45,7 @@ export class SessionEvents {
       app_name: claims.app,
       ...(app && { app_uri: app.uri }),
     };
+    this.#commonJson = JSON.stringify(this.#common).slice(1, -1);
   }
 
   start(
@@ -93,45 +98,45 @@ export class SessionEvents {
   }
 
   /** The event for what the gate has noted, if it is worth one; `latency` is in milliseconds. */
-  message(record: GateRecord, latency?: number): EventDraft | undefined {
+  message(record: GateRecord, latency?: number): EventJson | undefined {
     const success = record.outcome === "forwarded" && record.error === undefined;
     if (success && !isRecorded(record)) return undefined;
+    const { from, decisionId, decision, target, hidden, bytes } = record;
     const [type, code] = typeAndCode(record);
-    return {
-      type,
-      code: code + (success ? "I" : "E"),
-      ...this.#common,
-      from: record.from,
-      ...(record.decisionId && { decision_id: record.decisionId }),
-      ...(record.decision && { decision: record.decision }),
-      ...(record.target && { [record.target.kind]: record.target.name }),
-      ...(record.hidden && { hidden: record.hidden }),
-      message: this.#redacted({
-        jsonrpc: "2.0",
-        ...(record.method !== undefined && { method: record.method }),
-        ...(record.id !== undefined && { id: readId(record.id) }),
-        ...params(record),
-      }),
-      bytes: record.bytes,
-      ...(latency !== undefined && { latency_ms: rounded(latency) }),
-      status: success
-        ? { success }
-        : { success, outcome: record.outcome, ...this.#failure(record) },
-    };
+    let json = `{"type":"${type}","code":"${code}${success ? "I" : "E"}",${this.#commonJson}`;
+    json += `,"from":"${from}"`;
+    if (decisionId !== undefined) json += `,"decision_id":"${decisionId}"`;
+    if (decision) json += `,"decision":${this.#decisionJson(decision)}`;
+    if (target) json += `,"${target.kind}":${JSON.stringify(target.name)}`;
+    if (hidden) json += `,"hidden":${hidden}`;
+    json += `,"message":${this.#redacted(messageJson(record))},"bytes":${bytes}`;
+    if (latency !== undefined) json += `,"latency_ms":${rounded(latency)}`;
+    return `${json},"status":${success ? SUCCESS : this.#failure(record)}}`;
   }
 
-  #failure({ error, reason }: GateRecord): Record<string, unknown> {
-    const { error: told } = this.#redacted({ error: error && { message: error.message } });
-    return {
-      ...(error && { error: (told as { message: unknown }).message, error_code: error.code }),
+  #decisionJson(decision: Decision): string {
+    let json = this.#decisions.get(decision);
+    if (json === undefined) this.#decisions.set(decision, json = JSON.stringify(decision));
+    return json;
+  }
+
+  #failure({ outcome, error, reason }: GateRecord): string {
+    const told = error && JSON.parse(this.#redacted(JSON.stringify({ error })));
+    return JSON.stringify({
+      success: false,
+      outcome,
+      ...(error && { error: told.error.message, error_code: error.code }),
       ...(reason !== undefined && { reason }),
-    };
+    });
   }
 
-  #redacted<T extends Record<string, unknown>>(value: T): T {
-    return this.#redactor ? this.#redactor.redact(value) as T : value;
+  /** Takes and returns JSON text. */
+  #redacted(json: string): string {
+    return this.#redactor ? JSON.stringify(this.#redactor.redact(JSON.parse(json))) : json;
   }
 }
+
+const SUCCESS = '{"success":true}';
 
 /** What clients ask and tell is recorded; servers only when something of theirs is held back. */
 function isRecorded({ kind, from, method }: GateRecord): boolean {
@@ -147,19 +152,21 @@ function typeAndCode({ kind, from }: GateRecord): [type: string, code: string] {
     : ["mcp.session.request", "TMCP003"];
 }
 
-function params({ params }: GateRecord): Record<string, unknown> {
-  if (params === undefined) return {};
-  const bytes = params.end - params.start;
-  if (bytes > MAX_PARAMS_BYTES) return { params_omitted_bytes: bytes };
-  return { params: JSON.parse(Buffer.from(params.slice()).toString("utf8")) };
+/** What came, in the compact form in which it goes on; ids and parameters keep every digit. */
+function messageJson({ method, id, params }: GateRecord): string {
+  let json = '{"jsonrpc":"2.0"';
+  if (method !== undefined) json += `,"method":${JSON.stringify(method)}`;
+  if (id !== undefined) json += `,"id":${id}`;
+  if (params) {
+    const bytes = params.end - params.start;
+    json += bytes > MAX_PARAMS_BYTES
+      ? `,"params_omitted_bytes":${bytes}`
+      : `,"params":${params.text()}`;
+  }
+  return `${json}}`;
 }
 
 /** Milliseconds, to the microsecond. */
 function rounded(milliseconds: number): number {
   return Math.round(milliseconds * 1000) / 1000;
-}
-
-/** Ids are strings or integers that every reader takes for the same. */
-function readId(json: string): unknown {
-  return JSON.parse(json);
 }

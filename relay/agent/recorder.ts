@@ -1,4 +1,4 @@
-import type { AuditSink, Clock, EventDraft } from "../../identity/mod.ts";
+import type { AuditSink, Clock, EventDraft, EventJson } from "../../identity/mod.ts";
 import { RelayError } from "../error.ts";
 import type { GateRecord } from "../gate/step.ts";
 import type { SessionEvents } from "./events.ts";
@@ -36,14 +36,14 @@ export class Recorder {
 
   /** Records what the gate has noted; `undefined` if nothing of it is worth an event. */
   messages(records: readonly GateRecord[]): Promise<void> | undefined {
-    const drafts: EventDraft[] = [];
+    const events: (EventDraft | EventJson)[] = [];
     for (const record of records) {
       this.#count(record);
-      const draft = this.#events.message(record, this.#latency(record));
-      if (this.#start && this.#shakenHands(record, draft)) drafts.push(this.#started(this.#start));
-      if (draft) drafts.push(draft);
+      const event = this.#events.message(record, this.#latency(record));
+      if (this.#start && this.#shakenHands(record, event)) events.push(this.#started(this.#start));
+      if (event !== undefined) events.push(event);
     }
-    return drafts.length === 0 ? undefined : this.#append(drafts);
+    return events.length === 0 ? undefined : this.#append(events);
   }
 
   end(details: Omit<Parameters<SessionEvents["end"]>[0], "duration" | "counts">): Promise<void> {
@@ -53,9 +53,9 @@ export class Recorder {
   }
 
   /** Whether the start of the session is to be told now, before this record. */
-  #shakenHands(record: GateRecord, draft: EventDraft | undefined): boolean {
+  #shakenHands(record: GateRecord, event: EventJson | undefined): boolean {
     this.#handshake = { ...this.#handshake, ...handshakeIn(record) };
-    if (record.method !== "initialize") return draft !== undefined;
+    if (record.method !== "initialize") return event !== undefined;
     return record.kind !== "request";
   }
 
@@ -83,11 +83,13 @@ export class Recorder {
     return asked === undefined ? undefined : this.#clock.monotonic() - asked;
   }
 
-  async #append(drafts: readonly EventDraft[]): Promise<void> {
-    try {
-      await Promise.all(drafts.map((draft) => this.#audit.append(draft)));
-    } catch (cause) {
-      throw new RelayError("AUDIT_UNAVAILABLE", "The session cannot be recorded", { cause });
-    }
+  #append(events: readonly (EventDraft | EventJson)[]): Promise<void> {
+    const [first, ...others] = events.map((event) => this.#audit.append(event));
+    const all = others.length === 0 ? first! : Promise.all([first, ...others]).then(() => {});
+    return all.catch(unavailable);
   }
+}
+
+function unavailable(cause: unknown): never {
+  throw new RelayError("AUDIT_UNAVAILABLE", "The session cannot be recorded", { cause });
 }

@@ -13,14 +13,17 @@ function chainOf(count: number, writer = "ab".repeat(16)) {
   const texts: string[] = [];
   let head: Head = emptyChain(writer);
   for (let n = 1; n <= count; n++) {
-    const next = nextRecord(head, {
-      type: "t",
-      code: "c",
-      time: TIME.toISOString(),
-      uid: `${writer}-${n}`,
-      cluster_name: "c",
-      text: "x".repeat(n % 7),
-    });
+    const next = nextRecord(
+      head,
+      JSON.stringify({
+        type: "t",
+        code: "c",
+        time: TIME.toISOString(),
+        uid: `${writer}-${n}`,
+        cluster_name: "c",
+        text: "x".repeat(n % 7),
+      }),
+    );
     texts.push(next.text);
     head = next.head;
   }
@@ -115,7 +118,7 @@ test("a chain that was written anew from some point is found out by the signed h
   let end: Head = emptyChain("ab".repeat(16));
   const rewritten = forged.map((text) => {
     const { chain: _, ...event } = JSON.parse(text);
-    const next = nextRecord(end, event);
+    const next = nextRecord(end, JSON.stringify(event));
     end = next.head;
     return next.text;
   });

@@ -16,7 +16,8 @@ import { headsIn, storeShipper } from "../../identity/audit/store_shipper.ts";
 import { verifyRecords } from "../../identity/audit/verify.ts";
 import { createSigningKey } from "../../identity/keys.ts";
 import { type Log, silentLog, systemClock } from "../../identity/mod.ts";
-import { openSqliteStore } from "../../identity/storage/mod.ts";
+import { openSqliteStore, packRecords } from "../../identity/storage/mod.ts";
+import type { PackedRecords, Store } from "../../identity/storage/store.ts";
 import { test } from "../support/harness.ts";
 import type { TestContext } from "../support/harness.ts";
 
@@ -41,6 +42,13 @@ function setup(context: TestContext) {
       publicKey,
     });
   return { directory, store, spool, shipper, open, stored, verify, warnings };
+}
+
+/** The first record of a store, as another may have it. */
+async function firstRecord(store: Store): Promise<PackedRecords> {
+  const [record] = await store.recordsAfter(0, 1);
+  const { writer, seq } = JSON.parse(record!.text).chain;
+  return (await packRecords(writer, [{ seq, text: record!.text }]))[0]!;
 }
 
 const event = (n: number) => ({ type: "t", code: "c", n });
@@ -124,8 +132,8 @@ test("a gap in the store in front of records that wait in the spool is found out
   writeFileSync(spool, left);
   const backup = openSqliteStore({ directory: join(directory, "backup"), now: () => new Date() });
   context.cleanup(() => backup.close());
-  await backup.keepEvents(await store.recordsAfter(0, 1));
   await backup.update(async (tx) => {
+    await tx.keepRecords(await firstRecord(store));
     await tx.put("settings", "audit", (await store.get("settings", "audit"))!.value);
   });
   const { privateKey } = createSigningKey();
@@ -142,7 +150,7 @@ test("records wait in the spool while the store is away, and keep their order", 
   let away = true;
   const flaky: Shipper = {
     head: () => shipper.head(),
-    ship: (entries, head) => away ? Promise.reject(new Error("away")) : shipper.ship(entries, head),
+    ship: (...given) => away ? Promise.reject(new Error("away")) : shipper.ship(...given),
   };
   const log = await open("best_effort", { shipper: flaky });
   await log.append(event(1));
@@ -203,10 +211,8 @@ test("a store that is older than what it has acknowledged is found out, and the 
   // Another store of the same cluster, as it was after the first event.
   const backup = openSqliteStore({ directory: join(directory, "backup"), now: () => new Date() });
   context.cleanup(() => backup.close());
-  const [first] = await store.recordsAfter(0, 1);
-  assert.ok(first);
-  await backup.keepEvents([first]);
   await backup.update(async (tx) => {
+    await tx.keepRecords(await firstRecord(store));
     const { value } = (await store.get("settings", "audit"))!;
     await tx.put("settings", "audit", value);
   });

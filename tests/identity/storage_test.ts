@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { IdentityError } from "../../identity/mod.ts";
+import { packRecords } from "../../identity/storage/pack_records.ts";
 import { openSqliteStore } from "../../identity/storage/sqlite.ts";
 import type { Change, Store } from "../../identity/storage/store.ts";
 import { test } from "../support/harness.ts";
@@ -74,11 +75,47 @@ test("an expired item does not exist", async (context) => {
   assert.equal(await store.get("token", "old"), undefined);
 });
 
-test("events keep their order, and one that is delivered again is kept once", async (context) => {
+test("records keep their order, and a piece that is delivered again is kept once", async (context) => {
   const store = open(context);
-  await store.keepEvents([{ uid: "1", text: "{}" }, { uid: "2", text: "{}" }]);
-  await store.keepEvents([{ uid: "2", text: "{}" }, { uid: "3", text: "{}" }]);
-  assert.deepEqual((await store.latestEvents(2)).map((event) => event.uid), ["2", "3"]);
+  const keep = async (writer: string, ...numbers: number[]) => {
+    const records = numbers.map((seq) => ({ seq, text: JSON.stringify({ writer, seq }) }));
+    const packed = await packRecords(writer, records);
+    await store.update(async (tx) => {
+      for (const piece of packed) await tx.keepRecords(piece);
+    });
+  };
+  await keep("a", 1, 2);
+  await keep("b", 1);
+  await keep("a", 1, 2);
+  await keep("a", 3, 5);
+  const all = ["a1", "a2", "b1", "a3", "a5"];
+  const names = (events: readonly { readonly event: Record<string, unknown> }[]) =>
+    events.map(({ event }) => `${event["writer"]}${event["seq"]}`);
+  for (let limit = 0; limit <= 6; limit++) {
+    assert.deepEqual(names(await store.latestEvents(limit)), limit === 0 ? [] : all.slice(-limit));
+    const latest = await store.latestRecords(limit);
+    assert.deepEqual(latest.map(({ seq }) => seq), [1, 2, 3, 4, 5].slice(5 - Math.min(limit, 5)));
+  }
+  assert.deepEqual(names(await store.eventsWith(['"a"', '"seq":'], 2)), ["a3", "a5"]);
+  assert.deepEqual((await store.recordsAfter(1, 3)).map(({ seq }) => seq), [2, 3, 4]);
+  assert.deepEqual(await store.recordsAfter(5, 3), []);
+  assert.equal(await store.lastNumber("a"), 5);
+  assert.equal(await store.lastNumber("c"), 0);
+});
+
+test("records that are too many for one piece are all there", async (context) => {
+  const store = open(context);
+  const texts = Array.from({ length: 20_000 }, (_, n) => `{"n":${n},"text":"\u2028é"}`);
+  const packed = await packRecords("a", texts.map((text, n) => ({ seq: n + 1, text })));
+  assert.ok(packed.length > 1);
+  await store.update(async (tx) => {
+    for (const piece of packed) await tx.keepRecords(piece);
+  }, { durable: false });
+  assert.deepEqual((await store.latestRecords(20_000)).map(({ text }) => text), texts);
+  assert.deepEqual(
+    (await store.recordsAfter(9_000, 2)).map(({ text }) => text),
+    texts.slice(9_000, 9_002),
+  );
 });
 
 test("a data directory is private and survives a restart", async (context) => {

@@ -8,6 +8,7 @@ import {
   type AuthorityClient,
   type ClusterView,
   type EventDraft,
+  type EventJson,
   type HostClaims,
   IdentityError,
   type SessionClaims,
@@ -61,7 +62,8 @@ export class FakeView implements ClusterView {
 export class FakeAudit implements AuditSink {
   readonly events: EventDraft[] = [];
   before: (event: EventDraft) => Promise<void> = () => Promise.resolve();
-  async append(event: EventDraft): Promise<void> {
+  async append(given: EventDraft | EventJson): Promise<void> {
+    const event: EventDraft = typeof given === "string" ? JSON.parse(given) : given;
     await this.before(event);
     this.events.push(event);
   }
