@@ -66,6 +66,12 @@ export type ValueSource =
 /** How an agent speaks to the server of an app. */
 export type AppTransport = "stdio" | "streamable-http" | "sse";
 
+/** A tool as a server lists it; whatever else it says of the tool is there too. */
+export interface ServerTool {
+  readonly name: string;
+  readonly [member: string]: unknown;
+}
+
 /** The demo server, which runs in the agent itself; every word of it is the original's. */
 export const DEMO_APP: App = {
   name: "teleport-mcp-demo",

@@ -11,6 +11,7 @@ export type {
   JwtClaims,
   McpServer,
   Rewrite,
+  ServerTool,
   ValueSource,
 } from "./app.ts";
 export { APP_TOKEN_SECONDS } from "./app_token.ts";

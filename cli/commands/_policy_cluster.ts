@@ -13,6 +13,7 @@ export function policyCluster(host: TctlHost, options: TctlOptions): PolicyClust
       );
       return { roles, subjects: bots, apps };
     },
+    tools: (app) => withAdmin(host, options, (admin) => admin.appTools({ app })),
     decisionEvents: (id) => withAdmin(host, options, (admin) => admin.decisionEvents({ id })),
   };
 }

@@ -10,13 +10,21 @@ import {
   PolicyError,
   type Role,
 } from "../../policy/mod.ts";
+import type { CatalogueTool } from "../../policy/lint/mod.ts";
 import { readText, readTexts, type TextFile } from "./_policy_files.ts";
 
 /** The cluster whose data is on this host, for those commands that are told to look at it. */
 export interface PolicyCluster {
   world(): Promise<ClusterWorld>;
+  /** Every tool of an app's server, asked now, or why nobody can tell. */
+  tools(app: string): Promise<LiveTools>;
   /** The events of a decision and of its session's start. */
   decisionEvents(id: string): Promise<readonly AuditEvent[]>;
+}
+
+export interface LiveTools {
+  readonly tools?: readonly CatalogueTool[];
+  readonly problem?: string;
 }
 
 export interface ClusterWorld extends DiffWorld {

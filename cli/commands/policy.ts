@@ -19,6 +19,7 @@ export type ClusterOptions = { config?: string; dataDir?: string; debug?: true }
 
 const TOOLS = "answer to tools/list in JSON, to check names and arguments against";
 const WORLD = "file of bots (roles, traits) and apps (labels, tools)";
+const LIVE = "ask the servers of the cluster's apps for their tools, now";
 const CLUSTER = "take bots and apps from the cluster of this host";
 
 /** They throw: one of our errors, or commander's own once it has told the user on stderr. */
@@ -35,6 +36,7 @@ export async function policy(host: PolicyHost): Promise<number> {
     .option("--tools <path>", TOOLS)
     .option("--world <path>", WORLD)
     .option("--cluster", CLUSTER)
+    .addOption(new Option("--live-tools", LIVE).implies({ cluster: true }))
     .option("--fix", "remove rules that add nothing")
     .action(async (paths, { cluster: wanted, ...options }) => {
       const { lint } = await import("./policy_lint.ts");
@@ -61,6 +63,7 @@ export async function policy(host: PolicyHost): Promise<number> {
     .option("--role <path...>", "role files of the bot, or folders of them")
     .option("--world <path>", WORLD)
     .option("--cluster", CLUSTER)
+    .addOption(new Option("--live-tools", LIVE).implies({ cluster: true }))
     .option("--bot <name>", "name of the bot", "anyone")
     .option("--trait <key=value...>", "traits of the bot; a key may be given again")
     .option("--app <name>", "name of the app")

@@ -42,6 +42,8 @@ export interface ExplainCommand {
   readonly tool?: readonly string[] | undefined;
   /** A file with the answer to tools/list: every tool of it is asked for. */
   readonly tools?: string | undefined;
+  /** Ask the app's server for its tools. */
+  readonly liveTools?: true | undefined;
   /** The arguments of the call, in JSON. */
   readonly arguments?: string | undefined;
   readonly format: "text" | "json";
@@ -142,10 +144,7 @@ function appOf({ app, label }: ExplainCommand, known: readonly KnownApp[]): Know
 }
 
 async function asksOf(command: ExplainCommand, app: KnownApp): Promise<What[]> {
-  const tools = command.tool ??
-    (command.tools === undefined
-      ? app.tools ?? []
-      : (await readTools(command.tools)).map(({ name }) => name));
+  const tools = command.tool ?? (await listedTools(command, app));
   if (command.arguments === undefined) {
     return tools.length === 0 ? [{ kind: "app" }] : tools.map((name) => ({ kind: "tool", name }));
   }
@@ -158,6 +157,18 @@ async function asksOf(command: ExplainCommand, app: KnownApp): Promise<What[]> {
   } catch (cause) {
     throw badOption("Cannot read --arguments: not JSON", 'Write for instance {"path":"/"}', cause);
   }
+}
+
+/** The tools of a file, of the app's server, or of what is known of the app. */
+async function listedTools(
+  { tools: file, liveTools, cluster }: ExplainCommand,
+  app: KnownApp,
+): Promise<readonly string[]> {
+  if (file !== undefined) return (await readTools(file)).map(({ name }) => name);
+  if (!liveTools || !cluster) return app.tools ?? [];
+  const { tools, problem } = await cluster.tools(app.name);
+  if (tools) return tools.map(({ name }) => name);
+  throw badOption(`The tools of ${app.name} are not known: ${problem}`, "Name them with --tool");
 }
 
 function tableOf(explanations: readonly Explanation[]): string {

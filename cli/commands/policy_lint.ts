@@ -1,6 +1,7 @@
 import { writeFile } from "node:fs/promises";
-import { type DiffWorld, type ParsedRoles, parseRoles } from "../../policy/mod.ts";
+import { type DiffWorld, type KnownApp, type ParsedRoles, parseRoles } from "../../policy/mod.ts";
 import {
+  type CatalogueTool,
   type Finding,
   type FindingFormat,
   fixRoles,
@@ -12,6 +13,7 @@ import {
 } from "../../policy/lint/mod.ts";
 import { readTexts, readTools, type TextFile } from "./_policy_files.ts";
 import { badOption, type PolicyCluster, readWorldFile } from "./_policy_world.ts";
+import { visible } from "../visible.ts";
 import type { PolicyHost } from "./policy.ts";
 
 export interface LintCommand {
@@ -23,6 +25,8 @@ export interface LintCommand {
   readonly world?: string | undefined;
   /** The cluster of this host: its bots and apps, and its roles if no path is given. */
   readonly cluster?: PolicyCluster | undefined;
+  /** Ask the servers of the cluster's apps for their tools. */
+  readonly liveTools?: true | undefined;
   readonly fix?: true | undefined;
 }
 
@@ -30,7 +34,7 @@ export interface LintCommand {
 export async function lint(command: LintCommand, host: PolicyHost): Promise<number> {
   const known = await command.cluster?.world();
   const world = command.world === undefined ? known : await readWorldFile(command.world);
-  const options = await optionsFrom(command, world ?? {});
+  const options = await optionsFrom(command, world ?? {}, host);
   let files = await filesOf(command, known?.roles);
   let findings = lintTexts(files, options);
   if (command.fix) {
@@ -57,18 +61,40 @@ async function filesOf(
 
 /** What lint may hold roles against. Tools count only where those of every app are known. */
 async function optionsFrom(
-  { tools: file }: LintCommand,
+  { tools: file, cluster, liveTools }: LintCommand,
   { apps, subjects }: DiffWorld,
+  host: PolicyHost,
 ): Promise<LintOptions> {
   const named = apps?.every(({ tools }) => tools)
     ? apps.flatMap(({ tools = [] }) => tools.map((name) => ({ name })))
     : undefined;
-  const tools = file === undefined ? named : await readTools(file);
+  const live = liveTools && cluster && apps ? await askServers(cluster, apps, host) : named;
+  const tools = file === undefined ? live : await readTools(file);
   // A bot without a list of roles holds them all.
   const bots = subjects?.every(({ roles }) => roles)
     ? subjects.map(({ name, roles = [] }) => ({ name, roles }))
     : undefined;
   return { ...(apps && { apps }), ...(tools && { tools }), ...(bots && { bots }) };
+}
+
+/** The tools of all servers; none if one of them does not say, since its might be any. */
+async function askServers(
+  cluster: PolicyCluster,
+  apps: readonly KnownApp[],
+  { stderr }: PolicyHost,
+): Promise<CatalogueTool[] | undefined> {
+  const answers = await Promise.all(
+    apps.map(async ({ name }) => ({ name, ...await cluster.tools(name) })),
+  );
+  const silent = answers.filter(({ tools }) => tools === undefined);
+  for (const { name, problem } of silent) {
+    stderr.write(visibleLine(`Tools are not checked: those of ${name} are not known: ${problem}`));
+  }
+  return silent.length > 0 ? undefined : answers.flatMap(({ tools = [] }) => tools);
+}
+
+function visibleLine(text: string): string {
+  return `${visible(text)}\n`;
 }
 
 function lintTexts(

@@ -88,7 +88,7 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
     },
   });
   resources.defer(() => listener.close());
-  const admin = await serveAdmin(createAdmin(cluster), config.dataDir, log);
+  const admin = await serveAdmin(createAdmin(cluster, agent), config.dataDir, log);
   resources.defer(() => admin.close());
 
   const address = publicAddress(config, listener.address);

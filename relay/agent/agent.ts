@@ -12,9 +12,12 @@ import type {
   Clock,
   ClusterView,
   Log,
+  Principal,
+  ServerTool,
   SessionClaims,
   SignAppToken,
 } from "../../identity/mod.ts";
+import { effectivePrincipal } from "../../identity/access/mod.ts";
 import type { Redactor } from "../../identity/audit/mod.ts";
 import { type CertificateInfo, readCertificate } from "../../identity/x509/mod.ts";
 import { RelayError } from "../error.ts";
@@ -27,6 +30,7 @@ import type { End } from "../wire/handshake.ts";
 import { admit, judge, type Refused } from "./admission.ts";
 import { type CallRate, CallRates } from "./call_rate.ts";
 import { SessionEvents } from "./events.ts";
+import { listTools } from "./list_tools.ts";
 import { Reaper, type ReaperProcess } from "./reaper.ts";
 import { Session } from "./session.ts";
 import { DEFAULT_SESSION_LIMITS, type SessionLimits, tooMany } from "./session_limits.ts";
@@ -117,6 +121,26 @@ export class Agent {
     return [...this.#sessions.keys()].filter(({ stalled }) => stalled).length;
   }
 
+  /** All tools of an app's server, as nobody in particular; rejects if it does not say. */
+  async listTools(name: string): Promise<ServerTool[]> {
+    const { clock, view } = this.#options;
+    const app = view.app(name);
+    if (app === undefined) {
+      throw new RelayError("SERVER_START_FAILED", `There is no app "${name}" at this agent`);
+    }
+    return await listTools({
+      app: name,
+      clock,
+      start: async (handlers) =>
+        await startSessionServer({
+          ...this.#serverOptions(app),
+          principal: () => NOBODY,
+          notAfter: clock.now(),
+          signAppToken: undefined,
+        }, handlers),
+    });
+  }
+
   /** Takes over a connection on which a TLS ClientHello comes next. */
   accept(socket: Duplex, from: Origin): void {
     const { log } = this.#options;
@@ -178,14 +202,10 @@ export class Agent {
         observer: this.#options.observer?.session(verdict.app, admission.claims),
         startUpstream: async (presented, handlers) =>
           await startSessionServer({
-            app: this.#settingsOf(presented),
-            admission,
-            view,
+            ...this.#serverOptions(presented),
+            principal: () => effectivePrincipal(view, admission.claims),
+            notAfter: admission.certificate.notAfter,
             signAppToken: this.#options.signAppToken,
-            values: this.#values,
-            reaper: this.#reaper,
-            clock,
-            log,
           }, handlers),
       },
       verdict,
@@ -256,6 +276,12 @@ export class Agent {
     await sayEnd(stream, end);
   }
 
+  #serverOptions(presented: App) {
+    const { clock, log, view } = this.#options;
+    const app = this.#settingsOf(presented);
+    return { app, cluster: view.cluster, values: this.#values, reaper: this.#reaper, clock, log };
+  }
+
   /** What the view says is not enough to reach a server where there are settings of our own. */
   #settingsOf(presented: App): App {
     const { appSettings } = this.#options;
@@ -271,6 +297,9 @@ export class Agent {
     return tasks;
   }
 }
+
+/** Whoever asks a server for its tools before anybody may call them. */
+const NOBODY: Principal = { bot: "", instance: "", roles: [], traits: {} };
 
 /** Makes an agent. */
 export function createAgent(options: AgentOptions): Agent {

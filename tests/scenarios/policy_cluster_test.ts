@@ -1,6 +1,6 @@
 // A refusal, followed from the client's error to the rule behind it, on the compiled programs.
 import assert from "node:assert/strict";
-import { NARROW_ROLE } from "../support/cluster_process.ts";
+import { GUIDE_ROLE, NARROW_ROLE } from "../support/cluster_process.ts";
 import { APP, Guide } from "../support/guide.ts";
 import { scenario as test } from "../support/scenario.ts";
 
@@ -47,6 +47,22 @@ test(
     const lint = await guide.cluster.tctl(["policy", "lint", "--cluster"]);
     assert.equal(lint.code, 0, lint.stdout + lint.stderr);
     assert.match(lint.stderr, /^Checked 1 file: /);
+
+    // Held against what the app's server really offers, arguments included.
+    const wrong = guide.write(
+      "wrong.yaml",
+      GUIDE_ROLE.replace(/tools:.*/s, "tools: [{name: echo, where: 'args.mesage == \"x\"'}, ekho]"),
+    );
+    const live = await guide.cluster.tctl(["policy", "lint", "--live-tools", wrong]);
+    assert.equal(live.code, 1, live.stdout + live.stderr);
+    assert.match(live.stdout, /ekho/);
+    assert.match(live.stdout, /mesage/);
+    assert.doesNotMatch(live.stderr, /not checked/);
+    const table = await guide.tctl(
+      ..."policy explain --live-tools --bot example --app".split(" "),
+      APP,
+    );
+    assert.match(table, /^get-env +deny: denied_by_rule/m);
   },
   { proves: ["policy.explain_id", "policy.cluster"] },
 );

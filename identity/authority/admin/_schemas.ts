@@ -68,5 +68,6 @@ export const operationSchemas: Schemas = {
     limit: z.number().int().positive().max(MAX_RECORDS),
   }),
   policyWorld: nothing,
+  appTools: z.strictObject({ app: text }),
   decisionEvents: z.strictObject({ id: z.uuid() }),
 };

@@ -2,6 +2,7 @@
  * What an administrator can do to a cluster. Requests and answers are plain JSON, so that the same
  * interface serves the process that holds the store and a caller at its Unix socket.
  */
+import type { ServerTool } from "../../app.ts";
 import type { SignedHead } from "../../audit/chain.ts";
 import type { AuditEvent } from "../../audit/event.ts";
 
@@ -27,6 +28,8 @@ export interface Admin {
   auditRecords(request: { readonly after: number; readonly limit: number }): Promise<AuditPage>;
   /** What `policy` commands want to know of a cluster. */
   policyWorld(request: Record<never, never>): Promise<PolicyWorld>;
+  /** What the server of an app offers to anybody, asked now. */
+  appTools(request: { readonly app: string }): Promise<AppTools>;
   /** The events of one decision and of its session's start; none when the id is unknown. */
   decisionEvents(request: { readonly id: string }): Promise<AuditEvent[]>;
 }
@@ -39,6 +42,13 @@ export interface AuditPage {
   readonly heads: readonly SignedHead[];
   /** The key that they are verified with, PEM. */
   readonly publicKey: string;
+}
+
+export interface AppTools {
+  /** Absent when nobody could tell. */
+  readonly tools?: readonly ServerTool[];
+  /** Why there are none. */
+  readonly problem?: string;
 }
 
 export interface PolicyWorld {

@@ -30,6 +30,7 @@ export function adminClient(socketPath: string): Admin {
     auditEvents: call("auditEvents"),
     auditRecords: call("auditRecords"),
     policyWorld: call("policyWorld"),
+    appTools: call("appTools"),
     decisionEvents: call("decisionEvents"),
   };
 }

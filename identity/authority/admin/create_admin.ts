@@ -1,5 +1,6 @@
 import { headsIn } from "../../audit/store_shipper.ts";
 import type { AuditEvent } from "../../audit/event.ts";
+import type { ServerTool } from "../../app.ts";
 import type { Cluster } from "../cluster.ts";
 import type { Admin } from "./admin.ts";
 import { addBot, listBots, listInstances, removeBot, updateBot } from "./bots.ts";
@@ -11,8 +12,13 @@ import { removeResource } from "./remove_resource.ts";
 import { clusterStatus } from "./status.ts";
 import { addToken, listTokens, removeToken } from "./tokens.ts";
 
+/** What an agent in this process answers, when there is one. */
+export interface LocalAgent {
+  listTools(app: string): Promise<readonly ServerTool[]>;
+}
+
 /** The administration of a cluster whose store is in this process. */
-export function createAdmin(cluster: Cluster): Admin {
+export function createAdmin(cluster: Cluster, agent?: LocalAgent): Admin {
   return {
     status: () => clusterStatus(cluster),
     createResources: (request) => createResources(cluster, request),
@@ -34,6 +40,14 @@ export function createAdmin(cluster: Cluster): Admin {
       const newest = (await cluster.store.latestRecords(1))[0]?.seq ?? 0;
       const { publicKey } = cluster.keys.audit;
       return { records: records.map(({ seq, text }) => ({ seq, text })), newest, heads, publicKey };
+    },
+    async appTools({ app }) {
+      if (!agent) return { problem: "app-agent is not running" };
+      try {
+        return { tools: await agent.listTools(app) };
+      } catch (error) {
+        return { problem: error instanceof Error ? error.message : String(error) };
+      }
     },
     policyWorld: () => policyWorld(cluster),
     decisionEvents: (request) => decisionEvents(cluster, request),
