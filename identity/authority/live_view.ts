@@ -83,9 +83,10 @@ export class LiveView implements ClusterView {
 
   standing(bot: string, instance: string): Standing {
     const now = this.#options.clock.now();
-    for (const { value: { target, message }, expires } of this.#locks.values()) {
-      const holds = expires === undefined || expires > now;
-      if (holds && (target.bot === bot || target.instance === instance)) {
+    for (const [name, { value: { target, message }, expires }] of this.#locks) {
+      // The store tells nobody when an item expires.
+      if (expires !== undefined && expires <= now) this.#locks.delete(name);
+      else if (target.bot === bot || target.instance === instance) {
         return { kind: "locked", message };
       }
     }

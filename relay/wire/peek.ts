@@ -5,7 +5,7 @@ import { decodeString } from "./json.ts";
 export interface Peek {
   /**
    * The id as JSON text (`1`, `"1"`); a string in the shortest form, so that answers match. Absent
-   * when there are two, or when it is neither a string nor an integer: no answer will carry it.
+   * when there are two, or when it is neither a string nor a safe integer: no answer will carry it.
    */
   readonly id: string | undefined;
   readonly method: string | undefined;
@@ -44,7 +44,10 @@ export function peekMessage(line: Uint8Array): Peek {
 function idText(line: Uint8Array, start: number, end: number): string | undefined {
   if (line[start] !== 0x22) {
     const lexeme = utf8.decode(line.subarray(start, end));
-    return /^-?\d+$/.test(lexeme) ? lexeme : undefined;
+    // In the one form in which the gate takes it.
+    return Number.isSafeInteger(Number(lexeme)) && String(Number(lexeme)) === lexeme
+      ? lexeme
+      : undefined;
   }
   const text = read(line, start, end);
   return text === undefined ? undefined : JSON.stringify(text);

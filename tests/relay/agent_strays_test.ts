@@ -47,6 +47,20 @@ test(
 );
 
 test(
+  "endMarked() has ended what carries its mark once it resolves, whoever asks meanwhile",
+  async (context) => {
+    const marks = ["mark-5", "mark-6", "mark-7", "mark-8"];
+    const strays = marks.map((mark) => stray(context, mark));
+    await Promise.all(marks.map(async (mark, n) => {
+      await endMarked(mark);
+      assert.equal(alive(strays[n]!.pid), false, mark);
+    }));
+    await Promise.all(strays.map(({ exit }) => exit));
+  },
+  { skip: linux },
+);
+
+test(
   "the reaper ends what carries the mark of a server that it still knows of",
   async (context) => {
     const [left, kept] = ["mark-3", "mark-4"].map((mark) => stray(context, mark));

@@ -5,22 +5,31 @@
  */
 import { readdir, readFile } from "node:fs/promises";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** The variable of the mark; its value is different for each server. */
 export const MARK_VARIABLE = "POSTERN_SERVER_ID";
 
-/** Looks at all processes; some may start others while they are looked for. */
-const MAX_LOOKS = 10;
+/**
+ * Looks at all processes, and milliseconds between them: some start others while they are looked
+ * for, and on a busy machine one that was killed takes a while to be gone.
+ */
+const MAX_LOOKS = 100;
+const PAUSE_MS = 10;
 
 let wanted = new Set<string>();
 let looking: Promise<void> | undefined;
 
-/** Ends whatever carries the mark. One look at the processes serves all who ask meanwhile. */
+/**
+ * Ends whatever carries the mark; resolves when nothing does. One look at the processes serves all
+ * who ask meanwhile. Rejects when there are always more.
+ */
 export async function endMarked(mark: string): Promise<void> {
   if (process.platform !== "linux") return;
   wanted.add(mark);
-  await looking;
-  if (!wanted.has(mark)) return;
+  await looking?.catch(() => {});
+  // Somebody who waited as well has begun the look that is for this mark too.
+  if (!wanted.has(mark)) return await looking;
   const marks = wanted;
   wanted = new Set();
   looking = look(marks);
@@ -39,7 +48,9 @@ async function look(marks: ReadonlySet<string>): Promise<void> {
     for (const pid of found) {
       kill(pid);
     }
+    await sleep(PAUSE_MS);
   }
+  throw new Error(`after ${MAX_LOOKS} looks there are still more of them`);
 }
 
 async function processIds(): Promise<string[]> {
