@@ -72,6 +72,13 @@ export interface ServerTool {
   readonly [member: string]: unknown;
 }
 
+/** A tool, and the digest of its definition that roles may pin it by. */
+export interface ListedTool {
+  readonly tool: ServerTool;
+  /** 64 hex digits. */
+  readonly sha256: string;
+}
+
 /** The demo server, which runs in the agent itself; every word of it is the original's. */
 export const DEMO_APP: App = {
   name: "teleport-mcp-demo",

@@ -9,6 +9,7 @@ export type {
   DynamicLabel,
   HeaderFrom,
   JwtClaims,
+  ListedTool,
   McpServer,
   Rewrite,
   ServerTool,

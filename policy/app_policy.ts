@@ -3,6 +3,7 @@
  * exists: its methods are synchronous, linear in what they are asked, and never throw.
  */
 import type { Decision, RuleRef } from "./decision.ts";
+import type { Approved } from "./labels.ts";
 import { type Entry, type GuardedEntry, ListMatcher, type NameMatcher } from "./matchers.ts";
 
 /** What a call brings beside the tool's name. */
@@ -59,6 +60,7 @@ export interface CompiledRoles {
   readonly prompts: Lists;
   readonly maxSessionTtl: number;
   readonly lock: "strict" | "best_effort";
+  readonly approved: Approved | undefined;
 }
 
 const NONE_KNOWN: ReadonlyMap<string, Decision> = new Map();
@@ -130,9 +132,7 @@ export class CompiledAppPolicy implements AppPolicy {
     let refused: Decision | undefined;
     for (const entry of this.#allowGuarded) {
       if (!entry.pattern.test(name)) continue;
-      if (entry.sha256 === undefined || entry.sha256 === definition) {
-        return { effect: "allow", by: entry.ref };
-      }
+      if (this.#meetsPin(entry, name, definition)) return { effect: "allow", by: entry.ref };
       refused ??= { effect: "deny", because: "definition_not_pinned", by: entry.ref };
     }
     return refused ?? plain;
@@ -164,13 +164,19 @@ export class CompiledAppPolicy implements AppPolicy {
     let refused: Decision | undefined;
     for (const entry of this.#allowGuarded) {
       if (!entry.pattern.test(name)) continue;
-      if (entry.sha256 !== undefined && entry.sha256 !== call?.definition) {
+      if (!this.#meetsPin(entry, name, call?.definition)) {
         refused ??= { effect: "deny", because: "definition_not_pinned", by: entry.ref };
       } else if (entry.condition === undefined || entry.condition(args()) === true) {
         return { effect: "allow", by: entry.ref };
       } else refused ??= { effect: "deny", because: "condition_not_met", by: entry.ref };
     }
     return refused ?? plain;
+  }
+
+  /** Whether a rule that allows the tool does so with this definition. */
+  #meetsPin({ sha256 }: GuardedEntry, name: string, definition: string | undefined): boolean {
+    if (sha256 === undefined || sha256 === definition) return true;
+    return definition !== undefined && this.#roles.approved?.get(name)?.has(definition) === true;
   }
 }
 

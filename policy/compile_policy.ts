@@ -94,6 +94,7 @@ class Compiler {
       prompts: this.#lists(open, "prompts"),
       maxSessionTtl: set.maxSessionTtl ?? NO_ROLE_TTL,
       lock: set.lock,
+      approved: this.app.approved,
     });
   }
 

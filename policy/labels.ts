@@ -13,7 +13,12 @@ import { expandTemplate } from "./template.ts";
 export interface AppFacts {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Definitions that somebody has approved, by tool: they meet every pin that allows the tool. */
+  readonly approved?: Approved | undefined;
 }
+
+/** SHA-256 digests of definitions, by the name of the tool. */
+export type Approved = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** The namespace of every app; namespaces are a thing of the past that old roles still name. */
 const NAMESPACE = "default";

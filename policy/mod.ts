@@ -18,7 +18,7 @@ export { formatPolicyDiff, policyDiffJson } from "./diff_report.ts";
 export { PolicyError, type PolicyErrorCode } from "./error.ts";
 export { explain, type Explanation } from "./explain.ts";
 export { explanationsJson, formatExplanation, nearestMiss } from "./explain_report.ts";
-export type { AppFacts } from "./labels.ts";
+export type { AppFacts, Approved } from "./labels.ts";
 export { type ParsedRoles, parseRole, parseRoles } from "./parse_role.ts";
 export { formatProblem, formatProblems, type Position, type Problem } from "./problem.ts";
 export type { Role, RoleOptions, Subject, Traits } from "./role.ts";

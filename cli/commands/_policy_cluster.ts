@@ -13,7 +13,10 @@ export function policyCluster(host: TctlHost, options: TctlOptions): PolicyClust
       );
       return { roles, subjects: bots, apps };
     },
-    tools: (app) => withAdmin(host, options, (admin) => admin.appTools({ app })),
+    async tools(app) {
+      const answer = await withAdmin(host, options, (admin) => admin.appTools({ app }));
+      return { ...answer, tools: answer.tools?.map(({ tool }) => tool) };
+    },
     decisionEvents: (id) => withAdmin(host, options, (admin) => admin.decisionEvents({ id })),
   };
 }

@@ -23,7 +23,7 @@ export interface PolicyCluster {
 }
 
 export interface LiveTools {
-  readonly tools?: readonly CatalogueTool[];
+  readonly tools?: readonly CatalogueTool[] | undefined;
   readonly problem?: string;
 }
 

@@ -11,6 +11,7 @@ import {
   problemFinding,
   type Sources,
 } from "../../policy/lint/mod.ts";
+import { inBatches, SERVERS_AT_A_TIME } from "./_in_batches.ts";
 import { readTexts, readTools, type TextFile } from "./_policy_files.ts";
 import { badOption, type PolicyCluster, readWorldFile } from "./_policy_world.ts";
 import { visible } from "../visible.ts";
@@ -83,9 +84,10 @@ async function askServers(
   apps: readonly KnownApp[],
   { stderr }: PolicyHost,
 ): Promise<CatalogueTool[] | undefined> {
-  const answers = await Promise.all(
-    apps.map(async ({ name }) => ({ name, ...await cluster.tools(name) })),
-  );
+  const answers = await inBatches(apps, SERVERS_AT_A_TIME, async ({ name }) => ({
+    name,
+    ...await cluster.tools(name),
+  }));
   const silent = answers.filter(({ tools }) => tools === undefined);
   for (const { name, problem } of silent) {
     stderr.write(visibleLine(`Tools are not checked: those of ${name} are not known: ${problem}`));

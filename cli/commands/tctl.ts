@@ -4,6 +4,7 @@ import type { TctlRoot } from "./_tctl_root.ts";
 import { addAudit } from "./tctl_audit.ts";
 import { addBots } from "./tctl_bots.ts";
 import { addLock } from "./tctl_lock.ts";
+import { addMcp } from "./tctl_mcp.ts";
 import { addResources } from "./tctl_resources.ts";
 import { addStatus } from "./tctl_status.ts";
 import { addTokens } from "./tctl_tokens.ts";
@@ -23,6 +24,7 @@ export function tctl(host: TctlHost): TctlRoot {
   addLock(root, context);
   addStatus(root, context);
   addAudit(root, context);
+  addMcp(root, context);
   root.command("version").description("Print the version")
     .action(() => context.say(`Postern v${host.version}`));
   return root;

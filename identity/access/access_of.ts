@@ -34,7 +34,7 @@ export function accessOf(view: ClusterView, principal: Principal, app: App): Acc
   }
   try {
     const subject = { name: `bot-${principal.bot}`, traits: principal.traits };
-    const policy = compilePolicy(roles, subject, app);
+    const policy = compilePolicy(roles, subject, { ...app, approved: view.approved(app.name) });
     return policy.access.effect === "allow"
       ? { kind: "allowed", policy }
       : denied(describeDecision(policy.access));

@@ -67,5 +67,15 @@ export interface AgentItem {
   readonly apps: readonly App[];
 }
 
+/** `approval/<app>/<sha256>/<tool>`: a definition of a tool that somebody has looked at. */
+export interface ApprovalItem {
+  readonly app: string;
+  readonly tool: string;
+  /** The digest of the definition, 64 hex digits. */
+  readonly sha256: string;
+  /** RFC 3339. */
+  readonly created: string;
+}
+
 /** `app/<name>`: an app resource, which agents whose selectors match take up. */
 export type AppItem = App;

@@ -3,15 +3,15 @@
  * writer hears that it happened.
  */
 import { parseRole } from "../../policy/mod.ts";
-import type { Role } from "../../policy/mod.ts";
+import type { Approved, Role } from "../../policy/mod.ts";
 import type { App } from "../app.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Change, Item, ItemKind, Store } from "../storage/store.ts";
-import type { AgentItem, AppItem, BotItem, LockItem, RoleItem } from "./cluster.ts";
+import type { AgentItem, AppItem, ApprovalItem, BotItem, LockItem, RoleItem } from "./cluster.ts";
 import type { ClusterView, Standing } from "./view.ts";
 
-const FOLLOWED: readonly ItemKind[] = ["agent", "app", "bot", "lock", "role"];
+const FOLLOWED: readonly ItemKind[] = ["agent", "app", "approval", "bot", "lock", "role"];
 
 export interface LiveViewOptions {
   readonly cluster: string;
@@ -29,6 +29,7 @@ export class LiveView implements ClusterView {
   readonly #locks = new Map<string, Item<LockItem>>();
   readonly #agents = new Map<string, AgentItem>();
   readonly #resources = new Map<string, AppItem>();
+  readonly #approvals = new Map<string, ApprovalItem>();
   readonly #listeners = new Set<() => void>();
 
   private constructor(options: LiveViewOptions) {
@@ -81,6 +82,16 @@ export class LiveView implements ClusterView {
     return undefined;
   }
 
+  approved(app: string): Approved | undefined {
+    const found = new Map<string, Set<string>>();
+    for (const approval of this.#approvals.values()) {
+      if (approval.app !== app) continue;
+      const digests = found.get(approval.tool) ?? new Set();
+      found.set(approval.tool, digests.add(approval.sha256));
+    }
+    return found.size > 0 ? found : undefined;
+  }
+
   standing(bot: string, instance: string): Standing {
     const now = this.#options.clock.now();
     for (const [name, { value: { target, message }, expires }] of this.#locks) {
@@ -119,6 +130,9 @@ export class LiveView implements ClusterView {
         return true;
       case "agent":
         keep(this.#agents, name, item?.value as AgentItem | undefined);
+        return true;
+      case "approval":
+        keep(this.#approvals, name, item?.value as ApprovalItem | undefined);
         return true;
       case "app":
         keep(this.#resources, name, item?.value as AppItem | undefined);

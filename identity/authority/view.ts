@@ -1,4 +1,4 @@
-import type { Role } from "../../policy/mod.ts";
+import type { Approved, Role } from "../../policy/mod.ts";
 import type { App } from "../app.ts";
 
 /**
@@ -11,6 +11,8 @@ export interface ClusterView {
   userCas(): readonly string[];
   app(name: string): App | undefined;
   role(name: string): Role | undefined;
+  /** Definitions of an app's tools that are approved; `undefined` for none. */
+  approved(app: string): Approved | undefined;
   standing(bot: string, instance: string): Standing;
   /** Calls `listener` after anything above has changed; returns how to stop that. */
   subscribe(listener: () => void): () => void;

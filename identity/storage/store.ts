@@ -7,6 +7,7 @@
 export type ItemKind =
   | "agent"
   | "app"
+  | "approval"
   | "bot"
   | "ca"
   | "instance"

@@ -3,30 +3,28 @@
  * runs a session for whoever may have one. It asks no one whom it would have to wait for: certificates
  * are proved by TLS, and everything else is in the live view of the cluster.
  */
-import { constants } from "node:crypto";
 import type { Duplex } from "node:stream";
-import tls from "node:tls";
+import type tls from "node:tls";
 import type {
   App,
   AuditSink,
   Clock,
   ClusterView,
+  ListedTool,
   Log,
   Principal,
-  ServerTool,
   SessionClaims,
   SignAppToken,
 } from "../../identity/mod.ts";
 import { effectivePrincipal } from "../../identity/access/mod.ts";
 import type { Redactor } from "../../identity/audit/mod.ts";
-import { type CertificateInfo, readCertificate } from "../../identity/x509/mod.ts";
+import type { CertificateInfo } from "../../identity/x509/mod.ts";
 import { RelayError } from "../error.ts";
 import { GATE_LIMITS } from "../gate/limits.ts";
 import { TaskRegistry } from "../gate/tasks.ts";
-import { Channel, type ChannelHandlers } from "../wire/channel.ts";
-import { ALPN } from "../wire/frame.ts";
+import { Channel } from "../wire/channel.ts";
 import type { AgentObserver } from "../telemetry/observer.ts";
-import type { End } from "../wire/handshake.ts";
+import { acceptTls, peerCertificate, sayEnd } from "./accept_tls.ts";
 import { admit, judge, type Refused } from "./admission.ts";
 import { type CallRate, CallRates } from "./call_rate.ts";
 import { SessionEvents } from "./events.ts";
@@ -35,6 +33,7 @@ import { Reaper, type ReaperProcess } from "./reaper.ts";
 import { Session } from "./session.ts";
 import { DEFAULT_SESSION_LIMITS, type SessionLimits, tooMany } from "./session_limits.ts";
 import { startSessionServer } from "./session_server.ts";
+import { ToldDefinitions } from "./told_definitions.ts";
 import { UsedTickets } from "./used_tickets.ts";
 import { Values } from "./values/values.ts";
 
@@ -93,6 +92,7 @@ export class Agent {
   readonly #sessions = new Map<Session, SessionClaims>();
   /** Tasks of each app, which outlive the sessions that started them. */
   readonly #tasks = new Map<string, TaskRegistry>();
+  readonly #told = new ToldDefinitions();
   #closing = false;
 
   constructor(options: AgentOptions) {
@@ -122,7 +122,7 @@ export class Agent {
   }
 
   /** All tools of an app's server, as nobody in particular; rejects if it does not say. */
-  async listTools(name: string): Promise<ServerTool[]> {
+  async listTools(name: string): Promise<ListedTool[]> {
     const { clock, view } = this.#options;
     const app = view.app(name);
     if (app === undefined) {
@@ -171,8 +171,9 @@ export class Agent {
   }
 
   async #serve(socket: Duplex, from: Origin): Promise<void> {
-    const { view, clock } = this.#options;
-    const stream = await this.#handshake(socket);
+    const { view, clock, hostCredentials } = this.#options;
+    const { handshakeMs } = this.#limits;
+    const stream = await acceptTls(socket, { view, hostCredentials, handshakeMs });
     const certificate = peerCertificate(stream);
     const now = clock.now();
     const admission = await admit(certificate, { view, tickets: this.#tickets, now });
@@ -197,6 +198,7 @@ export class Agent {
         clock,
         log,
         tasks: this.#tasksOf(verdict.app),
+        told: this.#told,
         limits: this.#sessionLimits,
         rates: this.#rates,
         observer: this.#options.observer?.session(verdict.app, admission.claims),
@@ -214,47 +216,6 @@ export class Agent {
     this.#sessions.set(session, admission.claims);
     await session.closed;
     this.#sessions.delete(session);
-  }
-
-  #handshake(socket: Duplex): Promise<tls.TLSSocket> {
-    const { view, hostCredentials } = this.#options;
-    const { certificate, key } = hostCredentials();
-    // A server for each connection: it has today's CAs and credentials, and no memory in which a
-    // resumed session could be found.
-    const server = tls.createServer({
-      cert: certificate,
-      key,
-      ca: [...view.userCas()],
-      requestCert: true,
-      rejectUnauthorized: true,
-      minVersion: "TLSv1.3",
-      ALPNProtocols: [ALPN],
-      secureOptions: constants.SSL_OP_NO_TICKET,
-    });
-    return new Promise((resolve, reject) => {
-      const settle = (outcome: () => void) => {
-        clearTimeout(timer);
-        socket.off("close", onClose);
-        outcome();
-      };
-      const fail = (found: string, cause?: unknown) =>
-        settle(() =>
-          reject(new RelayError("PEER_UNTRUSTED", `TLS handshake failed: ${found}`, { cause }))
-        );
-      const onClose = () => fail("the connection was closed");
-      const timer = setTimeout(() => fail("it took too long"), this.#limits.handshakeMs);
-      socket.once("close", onClose);
-      server.on("tlsClientError", (error) => fail(error.message, error));
-      server.once("secureConnection", (stream) => {
-        stream.pause();
-        // The channel that comes will listen as well; until then an error must not be fatal.
-        stream.on("error", () => {});
-        if (!stream.authorized) return fail("the client's certificate is not accepted");
-        if (stream.alpnProtocol !== ALPN) return fail(`the client does not speak ${ALPN}`);
-        settle(() => resolve(stream));
-      });
-      server.emit("connection", socket);
-    });
   }
 
   /** Tells a proven but unwelcome client so, and the audit log why. */
@@ -304,24 +265,4 @@ const NOBODY: Principal = { bot: "", instance: "", roles: [], traits: {} };
 /** Makes an agent. */
 export function createAgent(options: AgentOptions): Agent {
   return new Agent(options);
-}
-
-function peerCertificate(stream: tls.TLSSocket): CertificateInfo {
-  const { raw } = stream.getPeerCertificate();
-  if (!raw) throw new RelayError("PEER_UNTRUSTED", "The client has shown no certificate");
-  return readCertificate(raw);
-}
-
-/** Sends END on a connection that never becomes a session. */
-function sayEnd(stream: tls.TLSSocket, end: End): Promise<void> {
-  return new Promise((resolve) => {
-    const ignore = () => {};
-    const handlers: ChannelHandlers = {
-      onGreeting: ignore,
-      onMessage: ignore,
-      onEnd: ignore,
-      onClose: () => resolve(),
-    };
-    new Channel(stream, handlers).end(end);
-  });
 }

@@ -5,7 +5,7 @@
 import type { App, EventDraft, EventJson, Principal, SessionClaims } from "../../identity/mod.ts";
 import type { Redactor } from "../../identity/audit/mod.ts";
 import type { Decision } from "../gate/policy.ts";
-import type { GateRecord } from "../gate/step.ts";
+import type { GateRecord, Withheld } from "../gate/step.ts";
 import type { End } from "../wire/handshake.ts";
 
 /** Requests whose success the original does not record, and neither do we. */
@@ -112,6 +112,11 @@ export class SessionEvents {
     json += `,"message":${this.#redacted(messageJson(record))},"bytes":${bytes}`;
     if (latency !== undefined) json += `,"latency_ms":${rounded(latency)}`;
     return `${json},"status":${success ? SUCCESS : this.#failure(record)}}`;
+  }
+
+  /** A tool is left out of lists until its definition is approved. */
+  withheld({ tool, sha256, decision }: Withheld): EventDraft {
+    return { type: "mcp.tool.withheld", code: "PMT03W", ...this.#common, tool, sha256, decision };
   }
 
   #decisionJson(decision: Decision): string {

@@ -3,10 +3,12 @@
  * of them, as they are now. The server is started for it and ended afterwards.
  */
 import { Buffer } from "node:buffer";
-import { type Clock, type ServerTool, VERSION } from "../../identity/mod.ts";
+import { type Clock, type ListedTool, type ServerTool, VERSION } from "../../identity/mod.ts";
 import { after } from "../after.ts";
 import { RelayError, type RelayErrorCode } from "../error.ts";
+import { definitionHash } from "../gate/_definition.ts";
 import { META_PROTOCOL_VERSION } from "../gate/methods.ts";
+import type { JsonView } from "../wire/json.ts";
 import { errorReply } from "../wire/refusal.ts";
 import { scanMessage } from "../wire/scanner.ts";
 import type { Upstream, UpstreamHandlers } from "./upstream/upstream.ts";
@@ -24,7 +26,7 @@ export interface ListToolsOptions {
 }
 
 /** The tools of a server, every page of them. Rejects with `RelayError` if it does not say. */
-export async function listTools({ app, clock, start }: ListToolsOptions): Promise<ServerTool[]> {
+export async function listTools({ app, clock, start }: ListToolsOptions): Promise<ListedTool[]> {
   const asker = new Asker(app);
   const enough = new AbortController();
   const starting = start(asker);
@@ -60,22 +62,20 @@ async function greet(asker: Asker): Promise<Json> {
   };
 }
 
-async function allPages(app: string, asker: Asker, common: Json): Promise<ServerTool[]> {
-  const tools: ServerTool[] = [];
+async function allPages(app: string, asker: Asker, common: Json): Promise<ListedTool[]> {
+  const tools: ListedTool[] = [];
   const seen = new Set<string>();
   for (let page = common;;) {
     const { error, result } = await asker.ask("tools/list", page);
     if (error) throw wrong(app, "SERVER_EXITED", `refuses to list its tools: ${error.message}`);
-    const listed = result?.["tools"];
-    if (!Array.isArray(listed) || !listed.every(isTool)) {
-      throw wrong(app, "PROTOCOL", "answers with something that is no list of tools");
-    }
+    const listed = listedIn(result);
+    if (!listed) throw wrong(app, "PROTOCOL", "answers with something that is no list of tools");
     tools.push(...listed);
     if (tools.length > MAX_TOOLS) {
       throw wrong(app, "LIMIT_EXCEEDED", `lists more than ${MAX_TOOLS} tools`);
     }
-    const cursor = result?.["nextCursor"];
-    if (typeof cursor !== "string") return tools;
+    const cursor = result?.member("nextCursor")?.string();
+    if (cursor === undefined) return tools;
     if (seen.has(cursor)) throw wrong(app, "PROTOCOL", "sends the same page again and again");
     seen.add(cursor);
     page = { ...common, cursor };
@@ -86,15 +86,23 @@ function wrong(app: string, code: RelayErrorCode, what: string): RelayError {
   return new RelayError(code, `MCP server "${app}" ${what}`);
 }
 
-function isTool(value: unknown): value is ServerTool {
-  return typeof value === "object" && value !== null && "name" in value &&
-    typeof value.name === "string";
+/** Every entry must be a tool with a name; digests are of the text that the server sent. */
+function listedIn(result: JsonView | undefined): ListedTool[] | undefined {
+  const array = result?.member("tools");
+  if (array?.type !== "array") return undefined;
+  const listed: ListedTool[] = [];
+  for (const entry of array.elements()) {
+    if (entry.member("name")?.string() === undefined) return undefined;
+    const tool = JSON.parse(entry.text()) as ServerTool;
+    listed.push({ tool, sha256: definitionHash(entry) });
+  }
+  return listed;
 }
 
 type Json = Readonly<Record<string, unknown>>;
 
 interface Answer {
-  readonly result?: Json;
+  readonly result?: JsonView;
   readonly error?: { readonly message: string };
 }
 
@@ -149,7 +157,7 @@ class Asker implements UpstreamHandlers {
         if (message.id?.json !== String(this.#id)) return;
         this.#waiting?.(
           message.kind === "result"
-            ? { result: JSON.parse(message.result.text()) }
+            ? { result: message.result }
             : { error: { message: message.inner.get("message")?.string()?.slice(0, 200) ?? "" } },
         );
     }

@@ -1,6 +1,6 @@
 import type { AuditSink, Clock, EventDraft, EventJson } from "../../identity/mod.ts";
 import { RelayError } from "../error.ts";
-import type { GateRecord } from "../gate/step.ts";
+import type { GateRecord, Withheld } from "../gate/step.ts";
 import type { SessionEvents } from "./events.ts";
 import { type Handshake, handshakeIn } from "./mcp_handshake.ts";
 
@@ -15,6 +15,7 @@ export class Recorder {
   readonly #events: SessionEvents;
   readonly #audit: AuditSink;
   readonly #clock: Clock;
+  readonly #isNew: (withheld: Withheld) => boolean;
   readonly #began: number;
   #start: EventDraft | undefined;
   #handshake: Handshake = {};
@@ -22,7 +23,14 @@ export class Recorder {
   readonly #asked = new Map<string, number>();
   readonly #counts = { requests: 0, notifications: 0, refused: 0 };
 
-  constructor(events: SessionEvents, audit: AuditSink, clock: Clock) {
+  /** `isNew` tells of withheld definitions whether they are worth an event. */
+  constructor(
+    events: SessionEvents,
+    audit: AuditSink,
+    clock: Clock,
+    isNew: (withheld: Withheld) => boolean,
+  ) {
+    this.#isNew = isNew;
     this.#events = events;
     this.#audit = audit;
     this.#clock = clock;
@@ -42,6 +50,9 @@ export class Recorder {
       const event = this.#events.message(record, this.#latency(record));
       if (this.#start && this.#shakenHands(record, event)) events.push(this.#started(this.#start));
       if (event !== undefined) events.push(event);
+      for (const each of record.withheld ?? []) {
+        if (this.#isNew(each)) events.push(this.#events.withheld(each));
+      }
     }
     return events.length === 0 ? undefined : this.#append(events);
   }

@@ -12,7 +12,7 @@ import type { AppPolicy } from "../../policy/mod.ts";
 import { after } from "../after.ts";
 import { RelayError } from "../error.ts";
 import { Gate } from "../gate/gate.ts";
-import type { GateStep } from "../gate/step.ts";
+import type { GateStep, Withheld } from "../gate/step.ts";
 import type { TaskRegistry } from "../gate/tasks.ts";
 import type { SessionObserver } from "../telemetry/observer.ts";
 import type { Channel, ChannelHandlers } from "../wire/channel.ts";
@@ -27,6 +27,7 @@ import { SessionEvents } from "./events.ts";
 import { Lane } from "./lane.ts";
 import { Recorder } from "./recorder.ts";
 import { DEFAULT_SESSION_LIMITS, type SessionLimits, SessionTime } from "./session_limits.ts";
+import type { ToldDefinitions } from "./told_definitions.ts";
 import type { Upstream, UpstreamHandlers } from "./upstream/upstream.ts";
 
 /** Answers of a server that may wait for their audit records; beyond it the server waits too. */
@@ -44,6 +45,7 @@ export interface SessionOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly tasks: TaskRegistry;
+  readonly told: ToldDefinitions;
   readonly limits?: SessionLimits;
   readonly rates?: CallRates | undefined;
   readonly observer?: SessionObserver | undefined;
@@ -80,7 +82,9 @@ export class Session implements ChannelHandlers {
     this.#options = options;
     this.#policy = policy;
     const events = new SessionEvents(claims, app, options.redactor);
-    this.#recorder = new Recorder(events, audit, clock);
+    const { told } = options;
+    const isNew = (withheld: Withheld) => told.take(claims.app, withheld);
+    this.#recorder = new Recorder(events, audit, clock, isNew);
     this.#certificate = new CertificateWatch(options.admission, view, clock);
     this.#gate = new Gate({
       policy: () => this.#policy,

@@ -4,7 +4,7 @@ import { type RequestMessage, type ResultMessage } from "../wire/scanner.ts";
 import { applyEdits, type Edit, keepElements, setMember } from "../wire/edit.ts";
 import { type Context, decideListing, fields, type RpcError, targetName } from "./_judge.ts";
 import { type ListRule, LISTS } from "./methods.ts";
-import type { GateReason, Target, TargetKind } from "./step.ts";
+import type { GateReason, Target, TargetKind, Withheld } from "./step.ts";
 
 export type Reviewed =
   | {
@@ -13,6 +13,7 @@ export type Reviewed =
     readonly hidden: number;
     /** Each entry that a list had, for telling later whether a change of policy shows. */
     readonly listed: readonly Target[];
+    readonly withheld?: readonly Withheld[];
   }
   | { readonly pass: false; readonly reason: GateReason; readonly error: RpcError };
 
@@ -47,6 +48,7 @@ function reviewList(
   }
   const listed: Target[] = [];
   const kept: JsonView[] = [];
+  const withheld: Withheld[] = [];
   const entries = array.elements();
   for (const entry of entries) {
     const named = entryName(kind, entry, name);
@@ -54,7 +56,12 @@ function reviewList(
     const target: Target = { kind, name: named };
     if (kind === "tool" && context.policy.usesDefinitions) context.definitions.note(named, entry);
     listed.push(target);
-    if (decideListing(target, context).effect === "allow") kept.push(entry);
+    const decision = decideListing(target, context);
+    if (decision.effect === "allow") kept.push(entry);
+    else if (decision.because === "definition_not_pinned") {
+      const sha256 = context.definitions.get(named);
+      if (sha256 !== undefined) withheld.push({ tool: named, sha256, decision });
+    }
   }
   const hidden = entries.length - kept.length;
   const edits: Edit[] = hidden === 0 ? [] : [keepElements(array, kept)];
@@ -64,7 +71,7 @@ function reviewList(
     edits.push(setMember(message.result, "ttlMs", "0"));
     edits.push(setMember(message.result, "cacheScope", '"private"'));
   }
-  return { pass: true, bytes: applyEdits(message.bytes, edits), hidden, listed };
+  return { pass: true, bytes: applyEdits(message.bytes, edits), hidden, listed, withheld };
 }
 
 /** The name of an entry if every reader would find the same one. */

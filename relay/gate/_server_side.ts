@@ -36,7 +36,7 @@ export function serverRequest(
     return step.refuse(id, reviewed.error, { ...record, reason: reviewed.reason });
   }
   state.fromServer.add(id, { id, method });
-  return step.pass(reviewed.bytes, step.withHidden(record, reviewed.hidden));
+  return step.pass(reviewed.bytes, step.withHidden(record, reviewed));
 }
 
 export function serverNotification(
@@ -102,5 +102,5 @@ export function serverResponse(
   const reviewed = reviewResult(message, request, context);
   if (!reviewed.pass) return step.answerInstead(request, reviewed.error, known, reviewed.reason);
   state.listed.note(reviewed.listed, context);
-  return step.pass(reviewed.bytes, step.withHidden(known, reviewed.hidden));
+  return step.pass(reviewed.bytes, step.withHidden(known, reviewed));
 }

@@ -3,7 +3,7 @@ import { errorReply, type MessageId, type Refusal } from "../wire/refusal.ts";
 import type { Message, NotificationMessage, RequestMessage } from "../wire/scanner.ts";
 import type { RpcError } from "./_judge.ts";
 import type { ClientRequest } from "./_state.ts";
-import type { GateClose, GateReason, GateRecord, GateStep, Side } from "./step.ts";
+import type { GateClose, GateReason, GateRecord, GateStep, Side, Withheld } from "./step.ts";
 
 /** It goes on as it is. */
 export function pass(bytes: Uint8Array, record: GateRecord): GateStep {
@@ -113,8 +113,12 @@ export function ended(
   return { kind: "response", from: "server", outcome, reason, bytes: 0, ...about(request) };
 }
 
-export function withHidden(record: GateRecord, hidden: number): GateRecord {
-  return hidden === 0 ? record : { ...record, hidden };
+export function withHidden(
+  record: GateRecord,
+  { hidden, withheld = [] }: { hidden: number; withheld?: readonly Withheld[] },
+): GateRecord {
+  if (hidden === 0) return record;
+  return { ...record, hidden, ...(withheld.length > 0 && { withheld }) };
 }
 
 /** How much of a peer's error text the audit log is asked to keep. */

@@ -55,6 +55,16 @@ export interface GateRecord {
   readonly error?: { readonly code: number; readonly message: string };
   /** Entries taken out of a list or definitions out of a request. */
   readonly hidden?: number;
+  /** Of the hidden ones, tools that a role lists with another definition. */
+  readonly withheld?: readonly Withheld[];
+}
+
+/** A tool whose definition is not the pinned one. */
+export interface Withheld {
+  readonly tool: string;
+  /** The digest of the definition that the server offers. */
+  readonly sha256: string;
+  readonly decision: Decision;
 }
 
 export type GateReason =

@@ -14,6 +14,7 @@ import { FrameType } from "../../relay/wire/frame.ts";
 import type { End } from "../../relay/wire/handshake.ts";
 import { DEFAULT_WINDOW } from "../../relay/wire/outbox.ts";
 import { duplexPair } from "../support/duplex_pair.ts";
+import { ToldDefinitions } from "../../relay/agent/told_definitions.ts";
 import { test, type TestContext } from "../support/harness.ts";
 import { CLUSTER, type Cluster, fixtureApp, startCluster } from "../support/relay_cluster.ts";
 
@@ -125,6 +126,7 @@ function open(
       clock: systemClock,
       log: silentLog,
       tasks: new TaskRegistry(10),
+      told: new ToldDefinitions(),
       startUpstream: server.start,
     },
     verdict,

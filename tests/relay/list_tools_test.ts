@@ -26,6 +26,10 @@ function ask(app: App, clock: Clock = systemClock, onStart = () => {}) {
   });
 }
 
+async function names(app: App) {
+  return (await ask(app)).map(({ tool }) => tool);
+}
+
 /** A server that calls `answer(request)` for each request and writes what that returns. */
 function scripted(answer: string): App {
   return appOf(
@@ -43,14 +47,14 @@ const HANDSHAKE =
   `method === "initialize" ? { result: { protocolVersion: params.protocolVersion, capabilities: {}, serverInfo: { name: "s", version: "1" } } }`;
 
 test("all tools of the reference server are listed, as it describes them", async () => {
-  const tools = await ask(appOf(EVERYTHING, "stdio"));
+  const tools = await names(appOf(EVERYTHING, "stdio"));
   const echo = tools.find(({ name }) => name === "echo");
   assert.ok(tools.length > 5, `${tools.length} tools`);
   assert.deepEqual((echo?.["inputSchema"] as { required: string[] }).required, ["message"]);
 });
 
 test("every page is read, and a server's own requests are answered", async () => {
-  const tools = await ask(scripted(`({ method, params }) => ${HANDSHAKE} : (
+  const tools = await names(scripted(`({ method, params }) => ${HANDSHAKE} : (
     process.stdout.write('{"jsonrpc":"2.0","id":"s1","method":"roots/list"}\\n'),
     { result: { tools: [{ name: "t" + (params.cursor ?? "0") }],
       ...(params.cursor === "2" ? {} : { nextCursor: String(Number(params.cursor ?? 0) + 1) }) } })`));
@@ -58,7 +62,7 @@ test("every page is read, and a server's own requests are answered", async () =>
 });
 
 test("a server that knows no handshake is asked the modern way", async () => {
-  const tools = await ask(scripted(`({ method, params }) => method === "initialize"
+  const tools = await names(scripted(`({ method, params }) => method === "initialize"
     ? { error: { code: -32601, message: "Method not found" } }
     : { result: { tools: [{ name: params._meta["io.modelcontextprotocol/protocolVersion"] }] } }`));
   assert.deepEqual(tools.map(({ name }) => name), ["2026-07-28"]);

@@ -50,6 +50,8 @@ export const requirements = {
   "apps.labels": "an app has the labels that commands tell, and `tsh mcp ls` says what kind it is",
   "apps.resource": "an app resource is created, served, shown and removed while the cluster runs",
   "policy.explain_id": "the id that a refused client is told leads to the rule that refused it",
+  "mcp.approve":
+    "a pinned tool that changes is withheld until somebody approves its new definition",
   "policy.cluster": "policy commands look at the cluster of their host when told to",
   "audit.chain": "what is changed, removed or cut off in the audit log is found at its place",
   "audit.redact": "redacted values are nowhere in the log, and equal ones stay comparable",

@@ -48,6 +48,9 @@ export class FakeView implements ClusterView {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
+  approved(): undefined {
+    return undefined;
+  }
   get subscribers(): number {
     return this.#listeners.size;
   }

@@ -8,7 +8,9 @@ const LOCAL_ADMIN = "local-admin";
 type Change = "created" | "updated" | "deleted";
 
 // The original's types and codes; those that begin with P are of events that it does not have.
-const EVENTS: Readonly<Record<ResourceKind, Partial<Record<Change, readonly [string, string]>>>> = {
+const EVENTS: Readonly<
+  Record<ResourceKind | "approval", Partial<Record<Change, readonly [string, string]>>>
+> = {
   role: {
     created: ["role.created", "T9000I"],
     updated: ["role.updated", "T9002I"],
@@ -34,13 +36,17 @@ const EVENTS: Readonly<Record<ResourceKind, Partial<Record<Change, readonly [str
     updated: ["lock.created", "TLK00I"],
     deleted: ["lock.deleted", "TLK01I"],
   },
+  approval: {
+    created: ["mcp.tool.approved", "PMT01I"],
+    deleted: ["mcp.tool.revoked", "PMT02I"],
+  },
   bot_instance: { deleted: ["bot_instance.delete", "PBI01I"] },
 };
 
 export async function recordChange(
   cluster: Cluster,
   change: Change,
-  kind: ResourceKind,
+  kind: ResourceKind | "approval",
   name: string,
   fields: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {

@@ -15,6 +15,11 @@ const traits = z.record(text, list);
 const ttl = z.number().int().positive().max(MAX_TTL);
 const kind = z.enum(RESOURCE_KINDS);
 const nothing = z.strictObject({});
+const approval = z.strictObject({
+  app: text,
+  tool: text,
+  sha256: z.string().regex(/^[0-9a-f]{64}$/).exactOptional(),
+});
 
 type Schemas = { readonly [K in keyof Admin]: ZodType<Parameters<Admin[K]>[0]> };
 
@@ -69,5 +74,8 @@ export const operationSchemas: Schemas = {
   }),
   policyWorld: nothing,
   appTools: z.strictObject({ app: text }),
+  approveTool: approval,
+  revokeTool: approval,
+  listApprovals: nothing,
   decisionEvents: z.strictObject({ id: z.uuid() }),
 };

@@ -2,7 +2,7 @@
  * What an administrator can do to a cluster. Requests and answers are plain JSON, so that the same
  * interface serves the process that holds the store and a caller at its Unix socket.
  */
-import type { ServerTool } from "../../app.ts";
+import type { ListedTool } from "../../app.ts";
 import type { SignedHead } from "../../audit/chain.ts";
 import type { AuditEvent } from "../../audit/event.ts";
 
@@ -30,6 +30,11 @@ export interface Admin {
   policyWorld(request: Record<never, never>): Promise<PolicyWorld>;
   /** What the server of an app offers to anybody, asked now. */
   appTools(request: { readonly app: string }): Promise<AppTools>;
+  /** Lets a definition meet the pins of roles. */
+  approveTool(request: ApproveRequest): Promise<Approval>;
+  /** Takes back every approval of a tool, or that of one definition. */
+  revokeTool(request: ApproveRequest): Promise<Approval[]>;
+  listApprovals(request: Record<never, never>): Promise<Approval[]>;
   /** The events of one decision and of its session's start; none when the id is unknown. */
   decisionEvents(request: { readonly id: string }): Promise<AuditEvent[]>;
 }
@@ -44,9 +49,25 @@ export interface AuditPage {
   readonly publicKey: string;
 }
 
+/** A tool of an app with one definition, as `appTools` shows it. */
+export interface ToolRef {
+  readonly app: string;
+  readonly tool: string;
+}
+
+export interface ApproveRequest extends ToolRef {
+  /** The digest of the definition; what the server offers now without it. */
+  readonly sha256?: string;
+}
+
+export interface Approval extends ToolRef {
+  readonly sha256: string;
+  readonly created: string;
+}
+
 export interface AppTools {
   /** Absent when nobody could tell. */
-  readonly tools?: readonly ServerTool[];
+  readonly tools?: readonly ListedTool[];
   /** Why there are none. */
   readonly problem?: string;
 }

@@ -31,6 +31,9 @@ export function adminClient(socketPath: string): Admin {
     auditRecords: call("auditRecords"),
     policyWorld: call("policyWorld"),
     appTools: call("appTools"),
+    approveTool: call("approveTool"),
+    revokeTool: call("revokeTool"),
+    listApprovals: call("listApprovals"),
     decisionEvents: call("decisionEvents"),
   };
 }

@@ -1,8 +1,8 @@
 import { headsIn } from "../../audit/store_shipper.ts";
 import type { AuditEvent } from "../../audit/event.ts";
-import type { ServerTool } from "../../app.ts";
 import type { Cluster } from "../cluster.ts";
 import type { Admin } from "./admin.ts";
+import { approveTool, appTools, listApprovals, type LocalAgent, revokeTool } from "./approvals.ts";
 import { addBot, listBots, listInstances, removeBot, updateBot } from "./bots.ts";
 import { createResources } from "./create_resources.ts";
 import { getResources } from "./get_resources.ts";
@@ -11,11 +11,6 @@ import { decisionEvents, policyWorld } from "./policy_world.ts";
 import { removeResource } from "./remove_resource.ts";
 import { clusterStatus } from "./status.ts";
 import { addToken, listTokens, removeToken } from "./tokens.ts";
-
-/** What an agent in this process answers, when there is one. */
-export interface LocalAgent {
-  listTools(app: string): Promise<readonly ServerTool[]>;
-}
 
 /** The administration of a cluster whose store is in this process. */
 export function createAdmin(cluster: Cluster, agent?: LocalAgent): Admin {
@@ -41,14 +36,10 @@ export function createAdmin(cluster: Cluster, agent?: LocalAgent): Admin {
       const { publicKey } = cluster.keys.audit;
       return { records: records.map(({ seq, text }) => ({ seq, text })), newest, heads, publicKey };
     },
-    async appTools({ app }) {
-      if (!agent) return { problem: "app-agent is not running" };
-      try {
-        return { tools: await agent.listTools(app) };
-      } catch (error) {
-        return { problem: error instanceof Error ? error.message : String(error) };
-      }
-    },
+    appTools: ({ app }) => appTools(agent, app),
+    approveTool: (request) => approveTool(cluster, agent, request),
+    revokeTool: (request) => revokeTool(cluster, request),
+    listApprovals: () => listApprovals(cluster),
     policyWorld: () => policyWorld(cluster),
     decisionEvents: (request) => decisionEvents(cluster, request),
     async auditEvents({ limit }) {
