@@ -127,7 +127,7 @@ class Bridge {
 
   #send(session: Session, line: Buffer, id: string | undefined, method: string | undefined): void {
     if (id !== undefined && method !== undefined) {
-      this.#client.expect(id, method);
+      this.#client.expect(id, method, line);
       if (method === "initialize") this.#initialized = true;
     } else if (method === "notifications/cancelled") {
       this.#client.withdraw(line);

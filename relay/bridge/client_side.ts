@@ -8,6 +8,7 @@ import { type Excerpt, excerptId } from "../wire/excerpt.ts";
 import { LineWriter } from "../wire/line_writer.ts";
 import { peekMessage } from "../wire/peek.ts";
 import { errorReply } from "../wire/refusal.ts";
+import { scanMessage } from "../wire/scanner.ts";
 
 /** Requests in flight; the gate at the other end allows fewer. */
 const MAX_PENDING = 16_384;
@@ -15,10 +16,14 @@ const MAX_PENDING = 16_384;
 /** Longer reasons are not read; the request then waits for an answer that may not come. */
 const MAX_CANCEL_BYTES = 65_536;
 
+/** Bytes of requests in flight that are kept, to tell which of them the gate could not read. */
+const MAX_KEPT_BYTES = 8 * 1024 * 1024;
+
 export class ClientSide {
   readonly #writer: LineWriter;
-  /** Requests without an answer, by their id as JSON text. */
-  readonly #pending = new Set<string>();
+  /** Requests without an answer, by their id as JSON text, with their lines while there is room. */
+  readonly #pending = new Map<string, Buffer | undefined>();
+  #keptBytes = 0;
   /** Those of them that are answered only once somebody ends them. */
   readonly #subscriptions = new Set<string>();
 
@@ -49,8 +54,12 @@ export class ClientSide {
   }
 
   /** A request was passed on; its answer is expected. */
-  expect(id: string, method: string): void {
-    this.#pending.add(id);
+  expect(id: string, method: string, line: Buffer): void {
+    // A second request under an id in flight is refused; the first is still the one that waits.
+    if (this.#pending.has(id)) return;
+    const kept = this.#keptBytes + line.length <= MAX_KEPT_BYTES ? line : undefined;
+    this.#keptBytes += kept?.length ?? 0;
+    this.#pending.set(id, kept);
     if (method === "subscriptions/listen") this.#subscriptions.add(id);
   }
 
@@ -64,7 +73,10 @@ export class ClientSide {
   deliver(line: Buffer): void {
     if (this.#pending.size > 0) {
       const { id, method } = peekMessage(line);
-      if (id !== undefined && method === undefined) this.#settle(id);
+      if (method === undefined) {
+        if (id === undefined) this.#settleUnreadable();
+        else this.#settle(id);
+      }
     }
     this.#writer.write(line);
   }
@@ -78,8 +90,9 @@ export class ClientSide {
 
   /** Answers every request that waits with the same error. */
   failAll(text: string): void {
-    for (const id of this.#pending) this.fail(id, text);
+    for (const id of this.#pending.keys()) this.fail(id, text);
     this.#pending.clear();
+    this.#keptBytes = 0;
     this.#subscriptions.clear();
   }
 
@@ -90,7 +103,20 @@ export class ClientSide {
     this.#writer.write(errorReply(id, -32600, "The message is too large"));
   }
 
+  /**
+   * An error under no id has come: some line could not be read at the other end, though its id
+   * could be made out here. JSON-RPC 2.0 §5: nothing will ever be answered under that id.
+   */
+  #settleUnreadable(): void {
+    for (const [id, line] of this.#pending) {
+      if (line === undefined) continue;
+      const scan = scanMessage(line);
+      if (!scan.ok && scan.refusal.id === undefined) this.#settle(id);
+    }
+  }
+
   #settle(id: string): void {
+    this.#keptBytes -= this.#pending.get(id)?.length ?? 0;
     this.#pending.delete(id);
     this.#subscriptions.delete(id);
   }

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { formatIdentityFile, IdentityError } from "../../identity/mod.ts";
 import { BridgeClient, type Json } from "../support/bridge_client.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import { test, type TestContext } from "../support/harness.ts";
 import { testIdentity } from "../support/identity.ts";
 import { app, type Cluster, fixtureApp, startCluster } from "../support/relay_cluster.ts";
@@ -68,6 +69,23 @@ test("split, joined and CRLF lines are read alike", async (context) => {
   await new Promise((resolve) => setTimeout(resolve, 1));
   client.raw(`${line(1).slice(9)}\r\n${line(2)}\n\n${line(3)}\n`);
   for (const id of [1, 2, 3]) assert.deepEqual((await client.answer(id)).result, {});
+});
+
+test("a broken request whose id can be made out does not keep the bridge from ending", async (context) => {
+  // The clock stands: only an answer to everything that waits can end the bridge.
+  const { client } = await start(context, { clock: new FakeClock(new Date()) });
+  await client.request(1, "ping");
+  client.raw('{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{]}\n');
+  const refusal = await client.until((message) => message.error?.code === -32700);
+  assert.equal("id" in refusal, false);
+  client.send({
+    jsonrpc: "2.0",
+    id: 10,
+    method: "tools/call",
+    params: { name: "echo", arguments: { text: "still served" } },
+  });
+  assert.equal(await client.close(), 0);
+  assert.equal(textOf(await client.answer(10)), "still served");
 });
 
 test("answers still under way arrive after the client has closed stdin", async (context) => {
