@@ -56,6 +56,8 @@ export const requirements = {
   "audit.chain": "what is changed, removed or cut off in the audit log is found at its place",
   "audit.redact": "redacted values are nowhere in the log, and equal ones stay comparable",
   "audit.crash": "a killed agent leaves an audit log that is whole and goes on",
+  "fault.hostile":
+    "a slow or hostile peer costs bounded memory, and other sessions are served meanwhile",
   "fault.leaks": "nothing of an MCP server outlives its session, whichever way that ends",
   "watch.metrics": "health and metrics are served for Prometheus where the configuration says",
   "watch.traces": "each call is a span at an OpenTelemetry collector, without its arguments",

@@ -163,7 +163,7 @@ async function end(guide: Guide, how: typeof TOGETHER[number]): Promise<void> {
 }
 
 /** Processes that carry this run's mark in their environment: servers and what they have started. */
-function marked(run: string): number[] {
+export function marked(run: string): number[] {
   return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
     try {
       return readFileSync(`/proc/${pid}/environ`, "latin1").includes(`LEAK_RUN=${run}\0`);

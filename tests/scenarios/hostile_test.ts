@@ -1,0 +1,211 @@
+// Slow and hostile peers at the compiled programs: what one session does costs bounded memory, and
+// another session on the same agent is served all the while.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { StdioPeer } from "../../tools/attack_kit/stdio_peer.ts";
+import { currentUser, eventually, nodePath, program } from "../support/cluster_process.ts";
+import { Guide } from "../support/guide.ts";
+import { ONE_RUNTIME, test, type TestContext } from "../support/harness.ts";
+import { marked } from "../support/leaks.ts";
+
+const SERVER = fileURLToPath(new URL("../support/hostile_server.mjs", import.meta.url));
+const MB = 1024 * 1024;
+
+/** Bytes that the agent may grow by in one case. The floods are larger. */
+const GROWTH = 192 * MB;
+const FLOOD = { count: 5_000, size: 64 * 1024 };
+
+/** Requests that one session may have in flight. */
+const IN_FLIGHT = 10_000;
+
+const options = {
+  proves: ["fault.hostile"],
+  skip: process.platform === "linux" ? ONE_RUNTIME : "reads /proc",
+} as const;
+
+/** A running agent with one well-behaved session, beside which others misbehave. */
+class Stage {
+  readonly #context: TestContext;
+  readonly #guide: Guide;
+  readonly #run: string;
+  readonly #neighbour: StdioPeer;
+  readonly #before: number;
+  #peak = 0;
+  #calls = 0;
+
+  private constructor(context: TestContext, guide: Guide, run: string) {
+    this.#context = context;
+    this.#guide = guide;
+    this.#run = run;
+    this.#neighbour = this.open();
+    this.#before = memory(guide.cluster.agent.pid);
+  }
+
+  static async set(context: TestContext): Promise<Stage> {
+    const run = randomUUID();
+    const sections = `    - name: hostile
+      labels:
+        env: dev
+      mcp:
+        command: ${JSON.stringify(nodePath())}
+        args: [${JSON.stringify(SERVER)}]
+        run_as_host_user: ${currentUser()}
+        env:
+          LEAK_RUN: ${JSON.stringify(run)}
+`;
+    const guide = await Guide.start(context, { sections });
+    await guide.join();
+    const stage = new Stage(context, guide, run);
+    await stage.serves(100);
+    return stage;
+  }
+
+  get directory(): string {
+    return this.#guide.directory;
+  }
+
+  /** The command line of the bridge. */
+  get bridge(): string[] {
+    return [program("tsh"), ...this.#guide.connectLine({ app: "hostile" })];
+  }
+
+  open(command: readonly string[] = this.bridge): StdioPeer {
+    const peer = new StdioPeer(command, { cwd: this.directory });
+    this.#context.cleanup(() => peer.kill());
+    return peer;
+  }
+
+  /** The other session has this many calls answered, and the agent stays small meanwhile. */
+  async serves(calls = 1_000): Promise<void> {
+    const ids = Array.from({ length: calls }, () => `n${this.#calls++}`);
+    for (const id of ids) this.#neighbour.send(callLine(id, "any"));
+    const last = ids.at(-1)!;
+    await answered(this.#neighbour, last);
+    const seen = new Set(this.#neighbour.lines.splice(0).map((line) => JSON.parse(`${line}`).id));
+    assert.ok(ids.every((id) => seen.has(id)), "each call of the other session is answered");
+    this.measure();
+  }
+
+  measure(): void {
+    this.#peak = Math.max(this.#peak, memory(this.#guide.cluster.agent.pid));
+  }
+
+  /** Everybody leaves: the agent has stayed within its bound, and no server is left. */
+  async clear(...peers: StdioPeer[]): Promise<void> {
+    await this.serves();
+    const grown = this.#peak - this.#before;
+    assert.ok(grown < GROWTH, `the agent grew by ${(grown / MB).toFixed(0)} MB`);
+    for (const peer of [...peers, this.#neighbour]) peer.kill();
+    await eventually(() => marked(this.#run).length === 0, "no server is left");
+  }
+}
+
+/** Resident bytes at the most so far. */
+function memory(pid: number): number {
+  const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return Number(kilobytes) * 1024;
+}
+
+function callLine(id: string | number, name: string, args: object = {}): string {
+  const params = { name, arguments: args, _meta: { progressToken: "p" } };
+  return JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params });
+}
+
+/** The answer to a request. */
+// deno-lint-ignore no-explicit-any
+function answered(peer: StdioPeer, id: string | number): Promise<any> {
+  const mark = `"id":${JSON.stringify(id)},`;
+  return peer.until(() => {
+    const line = peer.lines.findLast((each) => each.includes(mark));
+    return line && JSON.parse(`${line}`);
+  }, `an answer to ${id}`);
+}
+
+test("a client that does not read is waited for, while its server floods", async (context) => {
+  const stage = await Stage.set(context);
+  const gate = join(stage.directory, "gate");
+  execFileSync("mkfifo", [gate]);
+  // Nothing reads the bridge's output until somebody opens the gate.
+  const script = 'gate=$1; shift; "$@" | { read -r go < "$gate"; wc -l; }';
+  const peer = stage.open(["/bin/sh", "-c", script, "sh", gate, ...stage.bridge]);
+  peer.send(callLine(1, "flood", FLOOD));
+  for (let round = 0; round < 5; round++) await stage.serves();
+  writeFileSync(gate, "go\n");
+  await peer.close();
+  assert.equal(Number(`${peer.lines[0]}`), FLOOD.count + 1, "every line came");
+  await stage.clear(peer);
+}, options);
+
+test("a server that floods a client which reads has each line delivered", async (context) => {
+  const stage = await Stage.set(context);
+  const peer = stage.open();
+  peer.send(callLine(1, "flood", { count: 50_000, size: 100 }));
+  await stage.serves();
+  await answered(peer, 1);
+  assert.equal(peer.lines.length, 50_001);
+  await stage.clear(peer);
+}, options);
+
+test(
+  "a server that stalls within a line, is silent or answers what nobody asked",
+  async (context) => {
+    const stage = await Stage.set(context);
+    const [half, silent, strange] = [stage.open(), stage.open(), stage.open()];
+    half.send(callLine(1, "half"));
+    silent.send(callLine(1, "hold"));
+    strange.send(callLine(1, "strange", { count: 2_000 }));
+    await answered(strange, 1);
+    assert.equal(strange.lines.length, 1, "only what was asked is answered");
+    await stage.serves();
+    assert.deepEqual([half.lines.length, silent.lines.length], [0, 0]);
+    await stage.clear(half, silent, strange);
+  },
+  options,
+);
+
+test(
+  "10,000 requests are in flight; more are refused, and none of them is lost",
+  async (context) => {
+    const stage = await Stage.set(context);
+    const peer = stage.open();
+    const ids = Array.from({ length: IN_FLIGHT + 50 }, (_, id) => id);
+    for (const id of ids) peer.send(callLine(id, "hold"));
+    await peer.until(() => peer.lines.length >= 50, "refusals");
+    const refused = peer.lines.splice(0).map((line) => JSON.parse(`${line}`));
+    assert.deepEqual(refused.map(({ id }) => id), ids.slice(IN_FLIGHT));
+    for (const { error } of refused) assert.equal(error.message, "Too many requests are in flight");
+    await stage.serves();
+    peer.send('{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}');
+    await peer.until(() => peer.lines.length >= IN_FLIGHT, "all the answers");
+    const done = peer.lines.map((line) => JSON.parse(`${line}`));
+    assert.deepEqual(done.map(({ id }) => id).sort((a, b) => a - b), ids.slice(0, IN_FLIGHT));
+    assert.ok(done.every(({ result }) => result.content[0].text === "done"));
+    await stage.clear(peer);
+  },
+  options,
+);
+
+test("a line of 100 MB is refused by its id, and kept in neither program", async (context) => {
+  const stage = await Stage.set(context);
+  const peer = stage.open();
+  peer.send(callLine(1, "any"));
+  await answered(peer, 1);
+  const before = memory(peer.pid);
+  peer.write('{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"');
+  for (let i = 0; i < 100; i++) peer.write("x".repeat(MB));
+  await stage.serves();
+  peer.send('"}}');
+  const { error } = await answered(peer, 2);
+  assert.equal(error.code, -32600);
+  assert.match(error.message, /too large/);
+  peer.send(callLine(3, "any"));
+  assert.equal((await answered(peer, 3)).result.content[0].text, "done");
+  const grown = memory(peer.pid) - before;
+  assert.ok(grown < GROWTH, `the bridge grew by ${(grown / MB).toFixed(0)} MB`);
+  await stage.clear(peer);
+}, options);

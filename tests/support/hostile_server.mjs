@@ -1,0 +1,57 @@
+// An MCP server that misbehaves as its tools are named. It ignores the end of its input and SIGTERM.
+import { once } from "node:events";
+import process from "node:process";
+
+process.on("SIGTERM", () => {});
+setInterval(() => {}, 60_000);
+
+/** Calls that wait until the client says that its roots have changed. */
+const held = [];
+let rest = "";
+process.stdin.setEncoding("latin1").on("data", (chunk) => {
+  const lines = (rest + chunk).split("\n");
+  rest = lines.pop();
+  for (const line of lines) take(JSON.parse(line));
+});
+
+function take({ id, method, params }) {
+  if (method === "notifications/roots/list_changed") {
+    for (const each of held.splice(0)) answer(each);
+  } else if (method === "ping") {
+    write({ id, result: {} });
+  } else if (method === "tools/call") {
+    void call(id, params.name, params.arguments ?? {}, params._meta?.progressToken);
+  }
+}
+
+async function call(id, name, { count = 0, size = 0 }, progressToken) {
+  switch (name) {
+    case "hold":
+      return held.push(id);
+    case "half":
+      return process.stdout.write(`{"jsonrpc":"2.0","id":${id},"result":{"content":[`);
+    case "strange":
+      for (let i = 0; i < count; i++) write({ id: `never-${i}`, result: {} });
+      return answer(id);
+    case "flood": {
+      const message = "x".repeat(size);
+      for (let progress = 1; progress <= count; progress++) {
+        const params = { progressToken, progress, message };
+        if (!write({ method: "notifications/progress", params })) {
+          await once(process.stdout, "drain");
+        }
+      }
+      return answer(id);
+    }
+    default:
+      return answer(id);
+  }
+}
+
+function answer(id) {
+  write({ id, result: { content: [{ type: "text", text: "done" }] } });
+}
+
+function write(message) {
+  return process.stdout.write(JSON.stringify({ jsonrpc: "2.0", ...message }) + "\n");
+}
