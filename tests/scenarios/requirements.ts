@@ -52,6 +52,8 @@ export const requirements = {
   "policy.explain_id": "the id that a refused client is told leads to the rule that refused it",
   "mcp.approve":
     "a pinned tool that changes is withheld until somebody approves its new definition",
+  "gate.attack_kit":
+    "no row of the attack kit gets through, and none keeps others from being served",
   "policy.cluster": "policy commands look at the cluster of their host when told to",
   "audit.chain": "what is changed, removed or cut off in the audit log is found at its place",
   "audit.redact": "redacted values are nowhere in the log, and equal ones stay comparable",
