@@ -1,6 +1,7 @@
 // Slow and hostile peers at the compiled programs: what one session does costs bounded memory, and
 // another session on the same agent is served all the while.
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -16,9 +17,16 @@ import { marked } from "../support/leaks.ts";
 const SERVER = fileURLToPath(new URL("../support/hostile_server.mjs", import.meta.url));
 const MB = 1024 * 1024;
 
-/** Bytes that the agent may grow by in one case. The floods are larger. */
-const GROWTH = 192 * MB;
-const FLOOD = { count: 5_000, size: 64 * 1024 };
+/**
+ * Bytes that a program may grow by in one case, garbage not yet collected included. What one slow
+ * reader's server sends, and the one line, are larger: 512 MB each.
+ */
+const GROWTH = 384 * MB;
+const FLOOD = { count: 8_000, size: 64 * 1024 };
+const LINE_MB = 512;
+
+/** Bytes that it may grow by while all of the flood waits for the reader. */
+const WAITING = 192 * MB;
 
 /** Requests that one session may have in flight. */
 const IN_FLIGHT = 10_000;
@@ -35,7 +43,6 @@ class Stage {
   readonly #run: string;
   readonly #neighbour: StdioPeer;
   readonly #before: number;
-  #peak = 0;
   #calls = 0;
 
   private constructor(context: TestContext, guide: Guide, run: string) {
@@ -80,7 +87,7 @@ class Stage {
     return peer;
   }
 
-  /** The other session has this many calls answered, and the agent stays small meanwhile. */
+  /** The other session has this many calls answered. */
   async serves(calls = 1_000): Promise<void> {
     const ids = Array.from({ length: calls }, () => `n${this.#calls++}`);
     for (const id of ids) this.#neighbour.send(callLine(id, "any"));
@@ -88,18 +95,18 @@ class Stage {
     await answered(this.#neighbour, last);
     const seen = new Set(this.#neighbour.lines.splice(0).map((line) => JSON.parse(`${line}`).id));
     assert.ok(ids.every((id) => seen.has(id)), "each call of the other session is answered");
-    this.measure();
   }
 
-  measure(): void {
-    this.#peak = Math.max(this.#peak, memory(this.#guide.cluster.agent.pid));
+  /** The agent has not grown by more than this at any moment. */
+  staysWithin(bytes: number): void {
+    const grown = memory(this.#guide.cluster.agent.pid) - this.#before;
+    assert.ok(grown < bytes, `the agent grew by ${(grown / MB).toFixed(0)} MB`);
   }
 
   /** Everybody leaves: the agent has stayed within its bound, and no server is left. */
   async clear(...peers: StdioPeer[]): Promise<void> {
     await this.serves();
-    const grown = this.#peak - this.#before;
-    assert.ok(grown < GROWTH, `the agent grew by ${(grown / MB).toFixed(0)} MB`);
+    this.staysWithin(GROWTH);
     for (const peer of [...peers, this.#neighbour]) peer.kill();
     await eventually(() => marked(this.#run).length === 0, "no server is left");
   }
@@ -135,6 +142,7 @@ test("a client that does not read is waited for, while its server floods", async
   const peer = stage.open(["/bin/sh", "-c", script, "sh", gate, ...stage.bridge]);
   peer.send(callLine(1, "flood", FLOOD));
   for (let round = 0; round < 5; round++) await stage.serves();
+  stage.staysWithin(WAITING);
   writeFileSync(gate, "go\n");
   await peer.close();
   assert.equal(Number(`${peer.lines[0]}`), FLOOD.count + 1, "every line came");
@@ -190,14 +198,15 @@ test(
   options,
 );
 
-test("a line of 100 MB is refused by its id, and kept in neither program", async (context) => {
+test("a line of 512 MB is refused by its id, and kept in neither program", async (context) => {
   const stage = await Stage.set(context);
   const peer = stage.open();
   peer.send(callLine(1, "any"));
   await answered(peer, 1);
   const before = memory(peer.pid);
   peer.write('{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"');
-  for (let i = 0; i < 100; i++) peer.write("x".repeat(MB));
+  const piece = Buffer.alloc(MB, "x");
+  for (let i = 0; i < LINE_MB; i++) peer.write(piece);
   await stage.serves();
   peer.send('"}}');
   const { error } = await answered(peer, 2);
