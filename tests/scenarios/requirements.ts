@@ -60,6 +60,8 @@ export const requirements = {
   "audit.crash": "a killed agent leaves an audit log that is whole and goes on",
   "fault.hostile":
     "a slow or hostile peer costs bounded memory, and other sessions are served meanwhile",
+  "role.live":
+    "role edits, lost roles and locks act on open sessions, and the client is told what and why",
   "fault.leaks": "nothing of an MCP server outlives its session, whichever way that ends",
   "watch.metrics": "health and metrics are served for Prometheus where the configuration says",
   "watch.traces": "each call is a span at an OpenTelemetry collector, without its arguments",
