@@ -3,9 +3,14 @@
  * its subject which CA made it: `OU=user` or `OU=host`.
  */
 import { Buffer } from "node:buffer";
-import type { X509Certificate as Certificate } from "@peculiar/x509";
+import { webcrypto } from "node:crypto";
+import type {
+  AuthorityKeyIdentifierExtension as KeyIdentifier,
+  X509Certificate as Certificate,
+} from "@peculiar/x509";
 import { IdentityError } from "../error.ts";
 import {
+  AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
@@ -20,6 +25,11 @@ export interface CaCertificate {
   readonly certificate: Certificate;
   readonly cluster: string;
   readonly kind: CaKind;
+  /** The subject's name, DER. */
+  readonly subject: Buffer;
+  /** What certificates that it signs say of its key. */
+  readonly keyId: () => Promise<KeyIdentifier>;
+  readonly verifyingKey: () => Promise<CryptoKey>;
 }
 
 /** Parsed CAs by their text: there are few, and each is asked for on every connection. */
@@ -50,10 +60,23 @@ export function parseCa(pem: string): CaCertificate {
       "Cannot use the certificate as a CA: it is none",
     );
   }
-  const ca: CaCertificate = { certificate, cluster, kind };
+  const ca: CaCertificate = {
+    certificate,
+    cluster,
+    kind,
+    subject: Buffer.from(certificate.subjectName.toArrayBuffer()),
+    keyId: once(() => AuthorityKeyIdentifierExtension.create(certificate.publicKey)),
+    verifyingKey: once(() => certificate.publicKey.export(webcrypto as Crypto)),
+  };
   if (parsed.size >= MAX_PARSED) parsed.clear();
   parsed.set(pem, ca);
   return ca;
+}
+
+/** Makes something at the first call, and keeps it. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => made ??= make();
 }
 
 /** Parses one certificate from PEM or DER; throws `CERTIFICATE_INVALID`. */

@@ -9,7 +9,6 @@ import { importPrivateKey, importPublicKey, randomSerial, SIGNING, skewed } from
 import { spiffeId } from "./claims.ts";
 import type { Claims } from "./claims.ts";
 import {
-  AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
@@ -90,7 +89,7 @@ export async function issueCertificate(
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
       new ExtendedKeyUsageExtension(request.usage.map((usage) => USAGES[usage])),
       await SubjectKeyIdentifierExtension.create(publicKey),
-      await AuthorityKeyIdentifierExtension.create(issuer.certificate.publicKey),
+      await issuer.keyId(),
       new SubjectAlternativeNameExtension([
         { type: "url", value: spiffeId(cluster, claims) },
         ...(request.dnsNames ?? []).map((value) => ({ type: "dns" as const, value })),

@@ -1,4 +1,5 @@
 import { Buffer } from "node:buffer";
+import type { X509Certificate } from "@peculiar/x509";
 import { IdentityError } from "../error.ts";
 import { parseX509, uriNames } from "./_certificate.ts";
 import { CLAIMS_OID, decodeClaims } from "./_claims_extension.ts";
@@ -52,7 +53,7 @@ export function readCertificate(source: string | Uint8Array): CertificateInfo {
     critical && !UNDERSTOOD.has(type)
   );
   if (strange) throw invalid(`an unknown critical extension ${strange.type}`);
-  return {
+  const info: CertificateInfo = {
     cluster,
     spiffeId: id,
     claims,
@@ -62,6 +63,16 @@ export function readCertificate(source: string | Uint8Array): CertificateInfo {
     publicKey: `${certificate.publicKey.toString("pem")}\n`,
     raw: Buffer.from(certificate.rawData),
   };
+  parsed.set(info, certificate);
+  return info;
+}
+
+/** Parsing costs more than all that is read: whoever verifies need not do it again. */
+const parsed = new WeakMap<CertificateInfo, X509Certificate>();
+
+/** The certificate that was read. */
+export function parsedOf(info: CertificateInfo): X509Certificate {
+  return parsed.get(info) ?? parseX509(info.raw);
 }
 
 function invalid(found: string): IdentityError {

@@ -2,10 +2,10 @@ import { Buffer } from "node:buffer";
 import { webcrypto } from "node:crypto";
 import type { X509Certificate } from "@peculiar/x509";
 import { IdentityError } from "../error.ts";
-import { parseCa, parseX509 } from "./_certificate.ts";
+import { parseCa } from "./_certificate.ts";
 import type { CaCertificate } from "./_certificate.ts";
 import type { Usage } from "./issue.ts";
-import type { CertificateInfo } from "./read.ts";
+import { type CertificateInfo, parsedOf } from "./read.ts";
 import { ExtendedKeyUsage, ExtendedKeyUsageExtension } from "./_x509.ts";
 
 /**
@@ -19,7 +19,7 @@ export async function verifyCertificate(
   now: Date,
   usage: Usage,
 ): Promise<void> {
-  const certificate = parseX509(info.raw);
+  const certificate = parsedOf(info);
   const usages = certificate.getExtension(ExtendedKeyUsageExtension)?.usages ?? [];
   if (!usages.includes(USAGES[usage])) {
     throw invalid(info, `it is not meant for a TLS ${usage}`);
@@ -53,9 +53,9 @@ async function isSignedByOne(
   certificate: X509Certificate,
   issuers: readonly CaCertificate[],
 ): Promise<boolean> {
-  for (const { certificate: ca } of issuers) {
+  for (const ca of issuers) {
     const verified = await certificate.verify(
-      { publicKey: ca.publicKey, signatureOnly: true },
+      { publicKey: await ca.verifyingKey(), signatureOnly: true },
       webcrypto as Crypto,
     );
     if (verified) return true;
@@ -69,8 +69,7 @@ function isCurrent({ notBefore, notAfter }: X509Certificate, now: Date): boolean
 
 // RFC 5280 §6.1.3 (a)(4): the issuer's name is the subject of the CA.
 function sameName(ca: CaCertificate, certificate: X509Certificate): boolean {
-  const subject = Buffer.from(ca.certificate.subjectName.toArrayBuffer());
-  return subject.equals(Buffer.from(certificate.issuerName.toArrayBuffer()));
+  return ca.subject.equals(Buffer.from(certificate.issuerName.toArrayBuffer()));
 }
 
 function invalid(info: CertificateInfo, because: string): IdentityError {
