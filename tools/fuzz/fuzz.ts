@@ -20,10 +20,15 @@ const seeds = ["attacks", "gate"].flatMap((folder) => vectors(folder))
 const end = Date.now() + Number(values.minutes) * 60_000;
 const limit = values.cases === undefined ? Infinity : Number(values.cases);
 const first = Number(values.seed);
-const memory = process.memoryUsage().rss;
+
+/** What twice as many cases may leave behind more than half of them did: nothing but noise. */
+const MAX_GROWTH = 16e6;
+const FIRST_LOOK = 5_000;
+let look = { cases: FIRST_LOOK, heap: Infinity };
 
 let cases = 0;
 for (; cases < limit && (values.cases !== undefined || Date.now() < end); cases++) {
+  if (cases === look.cases) lookAtMemory();
   const seed = (first + cases) >>> 0;
   const next = random(seed);
   const lines = Array.from({ length: 4 }, () => {
@@ -42,10 +47,19 @@ for (; cases < limit && (values.cases !== undefined || Date.now() < end); cases+
   console.error(`again: deno task fuzz -- --cases 1 --seed ${seed}`);
   process.exit(1);
 }
-const grown = (process.memoryUsage().rss - memory) / 1e6;
-console.log(
-  `${cases} cases of 4 lines from seed ${first}, none wrong; ${grown.toFixed(0)} MB more`,
-);
+console.log(`${cases} cases of 4 lines from seed ${first}, none wrong`);
+
+/** Judges the heap without its garbage at each doubling of the cases. */
+function lookAtMemory(): void {
+  (globalThis as { gc?: () => void }).gc?.();
+  const heap = process.memoryUsage().heapUsed;
+  if (heap - look.heap > MAX_GROWTH) {
+    const grown = ((heap - look.heap) / 1e6).toFixed(0);
+    console.error(`the heap grew by ${grown} MB from case ${cases / 2} to case ${cases}`);
+    process.exit(1);
+  }
+  look = { cases: cases * 2, heap };
+}
 
 function hex(byte: number): string {
   return byte.toString(16).padStart(2, "0");
