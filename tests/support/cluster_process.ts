@@ -295,9 +295,9 @@ export function currentUser(): string {
   return execFileSync("id", ["-un"], { encoding: "utf8" }).trim();
 }
 
-/** YAML 1.2 is a superset of JSON. */
+/** YAML 1.2 is a superset of JSON. What may be a number is not left bare. */
 function quoted(value: string): string {
-  return /^[\w./-]+$/.test(value) ? value : JSON.stringify(value);
+  return /^[A-Za-z_./][\w./-]*$/.test(value) ? value : JSON.stringify(value);
 }
 
 /** A port of loopback that nobody listens on now. */

@@ -1,183 +1,105 @@
 /**
- * What Postern costs, beside doing without it: start-up, the first answer, the round trip, many
- * calls at once, a large message; before, what a decision costs (`policy.ts`). Rounds are interleaved,
- * figures are medians, and what counts is the ratio. `--quick` measures fewer of each, `--only path`
- * and `--only policy` one of the two.
+ * What Postern costs, beside doing without it and beside others. Rounds are interleaved, each
+ * subject has a process of its own in each round, figures are medians, and what counts is the
+ * ratio. `--quick` measures fewer of each, `--only path` and `--only policy` one of the two, and
+ * `--json FILE` writes every figure of the path. How to read it: docs/benchmarks.md.
  */
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import {
-  botFile,
-  ClusterProcess,
-  GUIDE_ROLE,
-  pinIn,
-  program,
-  type ProgramName,
-  runProgram,
-  tokenIn,
-} from "../../tests/support/cluster_process.ts";
-import { StdioClient } from "./_stdio_client.ts";
+import { startCluster } from "./_cluster.ts";
+import { DIRECT, measurePaths, MEASURES, OURS } from "./_path.ts";
+import { EMPTY, measureStartUp } from "./_start_up.ts";
+import { median, ratioOf, type Samples, shown } from "./_stats.ts";
+import { ECHO, plain, socat, type Subject } from "./_subjects.ts";
+import { type Figures, judge, type Judged, SOCAT } from "./_targets.ts";
 import { benchPolicy } from "./policy.ts";
 
 const { values: options } = parseArgs({
-  options: { quick: { type: "boolean", default: false }, only: { type: "string" } },
+  options: {
+    quick: { type: "boolean", default: false },
+    only: { type: "string" },
+    json: { type: "string" },
+  },
 });
-const { quick, only } = options;
-const ROUNDS = quick ? 3 : 9;
-const CALLS = quick ? 100 : 300;
-const IN_FLIGHT = 128;
-const ECHO = [process.execPath, fileURLToPath(new URL("./_echo_server.mjs", import.meta.url))];
-const ONE_KB = "x".repeat(1000);
-const TEN_MB = "x".repeat(10_000_000);
-
-/** Figures of one row, by column. */
-type Samples = Record<string, number[]>;
+const { quick, only, json } = options;
+const rounds = quick ? 3 : 7;
 
 if (only !== "path") benchPolicy({ quick, print });
-if (only === "policy") process.exit();
+if (only !== "policy") await benchPath();
 
-const directory = mkdtempSync(join(tmpdir(), "postern-bench-"));
-const cluster = await ClusterProcess.create(directory, { command: [ECHO[0]!, ECHO[1]!] });
-try {
-  const bridge = await prepare();
-  print(`Medians of ${ROUNDS} interleaved rounds\n`);
-  print(row(["", "", "without", "ratio"]));
-  await startUp();
-  await path(bridge);
-} finally {
-  await cluster.stop();
-  rmSync(directory, { recursive: true, force: true });
-}
-
-/** A cluster with an identity; the command line of the bridge. */
-async function prepare(): Promise<string[]> {
-  await cluster.start();
-  const run = async (name: ProgramName, ...args: string[]) => {
-    const { code, stdout, stderr } = await runProgram(name, args, { cwd: directory });
-    if (code !== 0) throw new Error(`${name} ${args.join(" ")} ended with ${code}:\n${stderr}`);
-    return stdout;
-  };
-  writeFileSync(join(directory, "role.yaml"), GUIDE_ROLE);
-  await run("tctl", "-c", "teleport.yaml", "create", "-f", "role.yaml");
-  const pin = pinIn(await run("tctl", "-c", "teleport.yaml", "status"));
-  const token = tokenIn(
-    await run("tctl", "-c", "teleport.yaml", "bots", "add", "bench", "--roles", "example-role"),
-  );
-  const files = { storage: join(directory, "bot"), destination: join(directory, "machine-id") };
-  writeFileSync(
-    join(directory, "tbot.yaml"),
-    botFile({ proxy: cluster.proxy, token, pin, ...files }),
-  );
-  await run("tbot", "start", "-c", "tbot.yaml", "--oneshot");
-  const identity = join(files.destination, "identity");
-  const line = ["mcp", "connect", "-i", identity, "--proxy", cluster.proxy, "my-mcp-server"];
-  return [program("tsh"), ...line];
-}
-
-/** Each program's start, beside a compiled program that does nothing. */
-async function startUp(): Promise<void> {
-  const empty = join(directory, "empty");
-  writeFileSync(`${empty}.ts`, "export {};\n");
-  const flags = ["build", "--compile", "--minify", "--bytecode", "--format=esm"];
-  const built = spawnSync(process.execPath, [...flags, `${empty}.ts`, `--outfile=${empty}`]);
-  if (built.status !== 0) throw new Error("the empty program cannot be compiled");
-  const start = (command: string, ...args: string[]) =>
-    timed(() => void spawnSync(command, args, { cwd: directory, stdio: "ignore" }));
-  const names = ["tbot", "tsh", "tctl", "app-agent"] as const;
-  const samples: Samples = {};
-  for (let round = 0; round < ROUNDS * 2; round++) {
-    add(samples, "empty", await start(empty));
-    for (const name of names) add(samples, name, await start(program(name), "version"));
-  }
-  for (const name of names) report(`start of ${name}`, "ms", samples, name, "empty");
-}
-
-/** The whole path, beside a client that starts the server itself. */
-async function path(bridge: readonly string[]): Promise<void> {
-  const ways = { postern: bridge, direct: ECHO };
-  const rows: Record<"first" | "trip" | "rate" | "large", Samples> = {
-    first: {},
-    trip: {},
-    rate: {},
-    large: {},
-  };
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [way, command] of Object.entries(ways)) {
-      let client: StdioClient | undefined;
-      add(
-        rows.first,
-        way,
-        await timed(async () => {
-          client = new StdioClient(command, directory);
-          await client.initialize();
-        }),
-      );
-      if (!client) throw new Error("unreachable");
-      for (let call = 0; call < CALLS / 3; call++) await client.call(ONE_KB);
-      const trips: number[] = [];
-      for (let call = 0; call < CALLS; call++) {
-        trips.push(await timed(() => client!.call(ONE_KB)));
+async function benchPath(): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "postern-bench-"));
+  const notRun: Record<string, string> = {};
+  try {
+    const { cluster, bridge } = await startCluster(directory, { command: [...ECHO] });
+    try {
+      const start = measureStartUp(directory, rounds * 2);
+      const subjects = [plain(DIRECT, ECHO), plain(OURS, bridge)];
+      const others: [string, Subject | string][] = [[SOCAT, socat(directory)]];
+      for (const [name, subject] of others) {
+        if (typeof subject === "string") notRun[name] = subject;
+        else subjects.push(subject);
       }
-      add(rows.trip, way, median(trips));
-      add(rows.rate, way, await rate(client, CALLS * 20));
-      add(rows.large, way, await timed(() => client!.call(TEN_MB)));
-      await client.close();
+      const failed = (name: string, why: string) => void (notRun[name] = why);
+      const path = await measurePaths(subjects, { rounds, quick, directory, failed });
+      report({ ...path, start }, notRun);
+    } finally {
+      await cluster.stop();
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function report(figures: Figures, notRun: Readonly<Record<string, string>>): void {
+  print(`\nMedians of ${rounds} interleaved rounds, ${availableParallelism()} processors`);
+  for (const [name, values] of Object.entries(figures["start"] ?? {})) {
+    if (name !== EMPTY) {
+      printRatio(`start of ${name}`, "ms", figures["start"]!, name, EMPTY, values);
     }
   }
-  report("first answer", "ms", rows.first);
-  report("round trip of 1 kB, p50", "ms", rows.trip);
-  report(`calls at ${IN_FLIGHT} in flight`, "/s", rows.rate);
-  report("message of 10 MB and back", "ms", rows.large);
+  for (const { id, title, unit } of MEASURES) {
+    print(`\n${title}, ${unit}`);
+    for (const [name, values] of Object.entries(figures[id] ?? {})) {
+      printRatio(name, unit, figures[id]!, name, DIRECT, values);
+    }
+  }
+  for (const [name, why] of Object.entries(notRun)) print(`\n${name}: not run: ${why}`);
+  const judged = judge(figures);
+  print("\ntargets");
+  judged.forEach(printJudged);
+  if (json !== undefined) {
+    const machine = { platform: process.platform, processors: availableParallelism() };
+    writeFileSync(
+      json,
+      JSON.stringify({ rounds, machine, figures, notRun, targets: judged }, null, 2),
+    );
+  }
 }
 
-/** Calls a second, with so many in flight. */
-async function rate(client: StdioClient, calls: number): Promise<number> {
-  let left = calls;
-  const worker = async () => {
-    while (left-- > 0) await client.call(ONE_KB);
-  };
-  const ms = await timed(() => Promise.all(Array.from({ length: IN_FLIGHT }, worker)));
-  return calls / ms * 1000;
-}
-
-function report(
+function printRatio(
   title: string,
   unit: string,
   samples: Samples,
-  ours = "postern",
-  theirs = "direct",
+  one: string,
+  other: string,
+  values: readonly number[],
 ): void {
-  const [a, b] = [median(samples[ours] ?? []), median(samples[theirs] ?? [])];
-  print(row([title, `${shown(a)} ${unit}`, `${shown(b)} ${unit}`, `${(a / b).toFixed(2)}×`]));
+  const range = `${shown(Math.min(...values))} to ${shown(Math.max(...values))}`;
+  const ratio = one === other ? "" : `${shown(ratioOf(samples, one, other))}× ${other}`;
+  print(
+    `  ${title.padEnd(26)}${`${shown(median(values))} ${unit}`.padStart(14)}${
+      range.padStart(24)
+    }  ${ratio}`,
+  );
 }
 
-function row([title = "", ...cells]: readonly string[]): string {
-  return title.padEnd(36) + cells.map((cell) => cell.padStart(14)).join("");
-}
-
-function shown(value: number): string {
-  return value >= 1000 ? Math.round(value).toLocaleString("en") : value.toPrecision(3);
-}
-
-async function timed(body: () => unknown): Promise<number> {
-  const start = performance.now();
-  await body();
-  return performance.now() - start;
-}
-
-function add(samples: Samples, column: string, value: number): void {
-  (samples[column] ??= []).push(value);
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
-  return ((low ?? NaN) + (high ?? NaN)) / 2;
+function printJudged({ title, unit, bar, value, verdict }: Judged): void {
+  const found = value === null ? "-" : `${shown(value)} ${unit}`;
+  print(`  ${title.padEnd(56)}${found.padStart(12)}${bar.padStart(16)}  ${verdict}`);
 }
 
 function print(line: string): void {
