@@ -2,19 +2,28 @@
 import assert from "node:assert/strict";
 import { checkGate, checkScanner } from "../../tools/fuzz/check.ts";
 import { below, mutate, random } from "../../tools/fuzz/mutate.ts";
+import { recorded, seeds } from "../../tools/fuzz/seeds.ts";
+import { scanMessage } from "../../relay/wire/scanner.ts";
 import { test } from "../support/harness.ts";
-import { vectors } from "./gate_support.ts";
 
 const CASES = 4_000;
 
 test("mutated traffic is read as a strict parser reads it, and passes no call that is not listed", () => {
-  const seeds = ["attacks", "gate"].flatMap((folder) => vectors(folder))
-    .flatMap(({ steps }) => steps.map(({ line }) => line)).filter(({ length }) => length > 0);
+  const corpus = seeds();
   for (let seed = 0; seed < CASES; seed++) {
     const next = random(seed);
-    const pick = () => seeds[below(next, seeds.length)]!;
+    const pick = () => corpus[below(next, corpus.length)]!;
     const lines = Array.from({ length: 4 }, () => mutate(pick(), pick(), next));
     for (const line of lines) assert.equal(checkScanner(line), undefined, `seed ${seed}`);
     assert.equal(checkGate(lines, next), undefined, `seed ${seed}`);
+  }
+});
+
+test("recorded traffic of real servers and clients is taken, each line of it", () => {
+  const lines = recorded();
+  assert.ok(lines.length > 200);
+  for (const line of lines) {
+    assert.ok(scanMessage(line).ok, new TextDecoder().decode(line));
+    assert.equal(checkScanner(line), undefined);
   }
 });

@@ -2,9 +2,9 @@
 // failure is printed with all that is needed to see it again.
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { vectors } from "../../tests/relay/gate_support.ts";
 import { checkGate, checkScanner } from "./check.ts";
 import { below, mutate, random } from "./mutate.ts";
+import { seeds } from "./seeds.ts";
 
 const { values } = parseArgs({
   args: process.argv.slice(2).filter((argument) => argument !== "--"),
@@ -15,8 +15,7 @@ const { values } = parseArgs({
   },
 });
 
-const seeds = ["attacks", "gate"].flatMap((folder) => vectors(folder))
-  .flatMap(({ steps }) => steps.map(({ line }) => line)).filter(({ length }) => length > 0);
+const corpus = seeds();
 const end = Date.now() + Number(values.minutes) * 60_000;
 const limit = values.cases === undefined ? Infinity : Number(values.cases);
 const first = Number(values.seed);
@@ -32,7 +31,7 @@ for (; cases < limit && (values.cases !== undefined || Date.now() < end); cases+
   const seed = (first + cases) >>> 0;
   const next = random(seed);
   const lines = Array.from({ length: 4 }, () => {
-    const pick = () => seeds[below(next, seeds.length)]!;
+    const pick = () => corpus[below(next, corpus.length)]!;
     return mutate(pick(), pick(), next);
   });
   let wrong: string | undefined;
