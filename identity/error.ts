@@ -22,6 +22,7 @@ export type IdentityErrorCode =
   | "LOCKED"
   | "NOT_FOUND"
   | "REISSUE_DENIED"
+  | "SPOOL_FULL"
   | "STORE_INVALID"
   | "TLS_UNTRUSTED"
   | "UNAVAILABLE";

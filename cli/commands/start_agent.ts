@@ -39,7 +39,11 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
   const store = openSqliteStore({ directory: config.dataDir, now: () => clock.now() });
   resources.defer(() => store.close());
   const name = config.clusterName === undefined ? {} : { name: config.clusterName };
-  const audit = { mode: config.audit.mode, spool: join(config.dataDir, "audit.spool") };
+  const audit = {
+    mode: config.audit.mode,
+    spool: join(config.dataDir, "audit.spool"),
+    spoolLimit: config.audit.spoolLimitMib * 1024 * 1024,
+  };
   const cluster = await openCluster({ store, clock, log, audit, ...name });
   resources.defer(() => cluster.audit.close());
   const ending = new AbortController();

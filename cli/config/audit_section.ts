@@ -8,6 +8,8 @@ export interface AuditSection {
     readonly mode: AuditMode;
     /** What is replaced by digests in recorded messages. */
     readonly redact: readonly RedactionPath[];
+    /** Mebibytes of records that may wait for the store. */
+    readonly spoolLimitMib: number;
   };
 }
 
@@ -19,7 +21,11 @@ const path = z.string().transform((text, context): RedactionPath => {
   return z.NEVER;
 });
 
+export const AUDIT_DEFAULTS = { mode: "best_effort", redact: [], spoolLimitMib: 256 } as const;
+
 export const auditSchema = z.strictObject({
-  mode: z.enum(["strict", "best_effort"]).default("best_effort"),
+  mode: z.enum(["strict", "best_effort"]).default(AUDIT_DEFAULTS.mode),
   redact: z.array(path).max(100).default([]),
-}).default({ mode: "best_effort", redact: [] });
+  spool_limit_mib: z.int().min(1).max(65_536).default(AUDIT_DEFAULTS.spoolLimitMib),
+}).transform(({ spool_limit_mib, ...audit }) => ({ ...audit, spoolLimitMib: spool_limit_mib }))
+  .default({ ...AUDIT_DEFAULTS, redact: [] });

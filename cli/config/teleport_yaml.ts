@@ -15,7 +15,7 @@ import {
 } from "../../identity/config/mod.ts";
 import type { HostPort, Source } from "../../identity/config/mod.ts";
 import { IdentityError } from "../../identity/mod.ts";
-import { auditSchema, type AuditSection } from "./audit_section.ts";
+import { AUDIT_DEFAULTS, auditSchema, type AuditSection } from "./audit_section.ts";
 import { type AppSection, appSectionSchema, readAppSection } from "./app_section.ts";
 import { readTracing, tracingSchema, type TracingSection } from "./tracing_section.ts";
 
@@ -86,7 +86,7 @@ export function defaultConfig(): ClusterConfig {
     appSelectors: [{ "*": ["*"] }],
     sessionLimits: {},
     callRate: undefined,
-    audit: { mode: "best_effort", redact: [] },
+    audit: AUDIT_DEFAULTS,
     diagnostics: undefined,
     tracing: undefined,
   };

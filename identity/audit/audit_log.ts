@@ -26,6 +26,8 @@ export interface AuditLogOptions {
   readonly mode: AuditMode;
   /** Where records wait; in memory alone without it. */
   readonly spool?: string | undefined;
+  /** Bytes that the spool takes at most (default 256 MiB); beyond it counts as unwritable. */
+  readonly spoolLimit?: number | undefined;
   readonly shipper: Shipper;
 }
 
@@ -84,7 +86,9 @@ export class AuditLog implements AuditSink {
   static async open(options: AuditLogOptions): Promise<AuditLog> {
     const { shipper, log } = options;
     const stored = await shipper.head();
-    const opened = options.spool === undefined ? undefined : Spool.open(options.spool);
+    const opened = options.spool === undefined
+      ? undefined
+      : Spool.open(options.spool, options.spoolLimit);
     const left = (opened?.leftover ?? []).map((entry) => ({ entry, head: headOf(entry) }))
       .filter(({ head }) => head.writer === stored.writer && head.seq > stored.seq);
     const kept = opened?.spool.head;

@@ -16,38 +16,55 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
+import { IdentityError } from "../error.ts";
 import type { NumberedRecord } from "../storage/mod.ts";
 import { linkOf, type SignedHead } from "./chain.ts";
 
 const LINE_END = 0x0a;
 
+/** What may wait for the store unless the configuration says otherwise: 256 MiB. */
+export const DEFAULT_SPOOL_BYTES = 256 * 1024 * 1024;
+
 /** One writer, holding the file open. */
 export class Spool {
   readonly #fd: number;
   readonly #headPath: string;
+  readonly #limit: number;
   #size: number;
 
-  private constructor(fd: number, headPath: string) {
+  private constructor(fd: number, headPath: string, limit: number) {
     this.#fd = fd;
     this.#headPath = headPath;
+    this.#limit = limit;
     this.#size = fstatSync(fd).size;
   }
 
-  /** Opens the spool at a path, made with mode 0600, and what an earlier process left in it. */
-  static open(path: string): { readonly spool: Spool; readonly leftover: NumberedRecord[] } {
+  /**
+   * Opens the spool at a path, made with mode 0600, and what an earlier process left in it. It
+   * takes `limit` bytes and no more.
+   */
+  static open(
+    path: string,
+    limit = DEFAULT_SPOOL_BYTES,
+  ): { readonly spool: Spool; readonly leftover: NumberedRecord[] } {
     const fd = openSync(path, "a+", 0o600);
     const bytes = readAll(fd);
     const whole = bytes.lastIndexOf(LINE_END) + 1;
     // The record that a process was writing when it was killed: its event had no answer yet, and
     // the next record must not begin on its line.
     if (whole < bytes.length) ftruncateSync(fd, whole);
-    const spool = new Spool(fd, `${path}.head`);
+    const spool = new Spool(fd, `${path}.head`, limit);
     return { spool, leftover: readRecords(bytes.subarray(0, whole)) };
   }
 
   /** Writes records whole, or throws and leaves the file as it was. */
   write(texts: readonly string[]): void {
     const bytes = Buffer.from(`${texts.join("\n")}\n`);
+    if (this.#size + bytes.length > this.#limit) {
+      throw new IdentityError("SPOOL_FULL", "The audit spool is full: the store takes nothing", {
+        hint: "See why the store is away, or raise audit.spool_limit_mib",
+      });
+    }
     try {
       let written = 0;
       while (written < bytes.length) written += writeSync(this.#fd, bytes, written);

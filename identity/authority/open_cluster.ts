@@ -19,7 +19,11 @@ export interface OpenClusterOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** How audit events are recorded; strictly, and straight into the store, when absent. */
-  readonly audit?: { readonly mode: AuditMode; readonly spool: string };
+  readonly audit?: {
+    readonly mode: AuditMode;
+    readonly spool: string;
+    readonly spoolLimit?: number;
+  };
 }
 
 /** Opens the cluster that a store holds; a new store becomes a new cluster. */
@@ -30,8 +34,8 @@ export async function openCluster(options: OpenClusterOptions): Promise<Cluster>
   const userCas = [keys.user.certificate];
   const view = await LiveView.open({ cluster: name, store, userCas, clock, log });
   const shipper = storeShipper({ store, clock, privateKey: keys.audit.privateKey });
-  const { mode = "strict", spool } = options.audit ?? {};
-  const audit = await AuditLog.open({ cluster: name, clock, log, mode, spool, shipper });
+  const { mode = "strict", ...files } = options.audit ?? {};
+  const audit = await AuditLog.open({ cluster: name, clock, log, mode, ...files, shipper });
   return { name, store, keys, view, audit, clock, log };
 }
 

@@ -57,7 +57,7 @@ test("parseClusterConfig() reads the guide's file", () => {
     appSelectors: [{ env: ["dev", "test"] }],
     sessionLimits: {},
     callRate: undefined,
-    audit: { mode: "best_effort", redact: [] },
+    audit: { mode: "best_effort", redact: [], spoolLimitMib: 256 },
     diagnostics: undefined,
     tracing: undefined,
   });
@@ -111,7 +111,7 @@ test("parseClusterConfig() fills an empty file with private defaults", () => {
     appSelectors: [],
     sessionLimits: {},
     callRate: undefined,
-    audit: { mode: "best_effort", redact: [] },
+    audit: { mode: "best_effort", redact: [], spoolLimitMib: 256 },
     diagnostics: undefined,
     tracing: undefined,
   });

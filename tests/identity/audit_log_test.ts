@@ -33,7 +33,7 @@ function setup(context: TestContext) {
   const log: Log = { ...silentLog, error: (message) => void warnings.push(message) };
   const open = (
     mode: AuditMode = "best_effort",
-    over: Partial<{ shipper: Shipper; spool: string }> = {},
+    over: Partial<{ shipper: Shipper; spool: string; spoolLimit: number }> = {},
   ) => AuditLog.open({ cluster: "c", clock: systemClock, log, mode, spool, shipper, ...over });
   const stored = async () => (await store.latestEvents(100)).map(({ event }) => event["n"]);
   const verify = async () =>
@@ -162,6 +162,33 @@ test("records wait in the spool while the store is away, and keep their order", 
   assert.deepEqual(await stored(), [1, 2]);
   assert.deepEqual((await verify()).breaks, []);
 });
+
+for (const mode of ["strict", "best_effort"] as const) {
+  test(`a spool at its limit is to a ${mode} log as one that cannot be written`, async (context) => {
+    const { shipper, spool, open, stored, verify } = setup(context);
+    let away = true;
+    const flaky: Shipper = {
+      head: () => shipper.head(),
+      ship: (...given) => away ? Promise.reject(new Error("away")) : shipper.ship(...given),
+    };
+    const log = await open(mode, { shipper: flaky, spoolLimit: 2000 });
+    const taken: number[] = [];
+    let refused: unknown;
+    for (let n = 1; n <= 20 && refused === undefined && log.failures.unspooled === 0; n++) {
+      await log.append(event(n)).then(() => void taken.push(n), (error) => void (refused = error));
+    }
+    assert.ok(taken.length >= 3 && taken.length < 20, `${taken.length}`);
+    assert.ok(statSync(spool).size <= 2000);
+    assert.equal(
+      (refused as { code?: string })?.code,
+      mode === "strict" ? "SPOOL_FULL" : undefined,
+    );
+    away = false;
+    await log.close();
+    assert.deepEqual(await stored(), taken);
+    assert.deepEqual((await verify()).breaks, []);
+  });
+}
 
 const full = existsSync("/dev/full") ? false : "there is no /dev/full";
 

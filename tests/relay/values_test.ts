@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -92,11 +93,14 @@ test("what gives no value says so, and never what it printed", async (context) =
   const directory = scratch(context);
   const large = join(directory, "large");
   writeFileSync(large, SECRET.repeat(MAX_VALUE_BYTES));
+  const pipe = join(directory, "pipe");
+  execFileSync("mkfifo", [pipe]);
   const values = new Values(systemClock);
   const cases: readonly [ValueSource, RelayError["code"], RegExp][] = [
     [{ kind: "env", name: "POSTERN_NO_SUCH" }, "VALUE_UNAVAILABLE", /variable "POSTERN_NO_SUCH"/],
     [{ kind: "file", path: join(directory, "none") }, "VALUE_UNAVAILABLE", /none: ENOENT/],
-    [{ kind: "file", path: directory }, "VALUE_UNAVAILABLE", /EISDIR/],
+    [{ kind: "file", path: directory }, "VALUE_UNAVAILABLE", /: not a file$/],
+    [{ kind: "file", path: pipe }, "VALUE_UNAVAILABLE", /: not a file$/],
     [{ kind: "file", path: large }, "LIMIT_EXCEEDED", /more than 65536 bytes/],
     [shell(`echo ${SECRET}; echo ${SECRET} >&2; exit 3`), "VALUE_UNAVAILABLE", /exited with 3/],
     [shell("kill -9 $$"), "VALUE_UNAVAILABLE", /ended by SIGKILL/],

@@ -2,6 +2,7 @@
  * Values that the configuration names and does not hold: secrets for servers. They are looked up
  * here, on the agent's host, when they are needed, and kept nowhere but in memory.
  */
+import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import process from "node:process";
 import type { Clock, ValueSource } from "../../../identity/mod.ts";
@@ -71,7 +72,9 @@ function variable(name: string): string {
 async function readSmallFile(path: string): Promise<string> {
   let bytes: Uint8Array;
   try {
-    await using file = await open(path, "r");
+    // A pipe that nobody writes to would be waited for.
+    await using file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    if (!(await file.stat()).isFile()) throw Object.assign(new Error(), { code: "not a file" });
     // One more than may be, to see that there is more.
     const room = new Uint8Array(MAX_VALUE_BYTES + 1);
     let length = 0;
