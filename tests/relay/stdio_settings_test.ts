@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import process from "node:process";
 import { type App, type Log, type McpServer, silentLog } from "../../identity/mod.ts";
 import { startStdioServer } from "../../relay/agent/upstream/stdio.ts";
 import { RelayError } from "../../relay/error.ts";
+import { denoPath } from "../support/cluster_process.ts";
 import { test, type TestContext } from "../support/harness.ts";
 import { fixtureApp } from "../support/relay_cluster.ts";
 
@@ -97,4 +99,19 @@ test("a server whose directory is not there fails by that name", async () => {
     assert.match(error.message, /its directory does not exist/);
     return true;
   });
+});
+
+test("where Deno may not start the command, the flag that allows it is named", (context) => {
+  const script = join(scratch(context), "start.ts");
+  const module = new URL("../../relay/agent/upstream/stdio.ts", import.meta.url).href;
+  const app = JSON.stringify(fixtureApp("fixture"));
+  writeFileSync(
+    script,
+    `const { startStdioServer } = await import(${JSON.stringify(module)});
+     await startStdioServer({ app: ${app}, log: { debug() {}, warn() {} } }, {}).catch(
+       (error) => console.log(error.code, error.hint));`,
+  );
+  const flags = ["run", "--no-check", "--no-prompt", "--allow-read", "--allow-env", "--allow-sys"];
+  const { stdout, stderr } = spawnSync(denoPath(), [...flags, script], { encoding: "utf8" });
+  assert.match(stdout, /^SERVER_START_FAILED Run the agent with --allow-run=node\n$/, stderr);
 });

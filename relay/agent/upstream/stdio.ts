@@ -121,10 +121,14 @@ function startError(app: App, cause: NodeJS.ErrnoException): RelayError {
     );
   }
   const found = cause.code === "ENOENT" ? "command not found" : cause.code ?? cause.message;
+  // Under Deno, which refuses what was not allowed on its command line.
+  const hint = cause.name === "NotCapable"
+    ? `Run the agent with --allow-run=${app.mcp?.command}`
+    : "Install the command on the agent's machine, or correct the app's mcp.command";
   return new RelayError(
     "SERVER_START_FAILED",
     `Cannot start MCP server "${app.name}": "${app.mcp?.command}": ${found}`,
-    { hint: "Install the command on the agent's machine, or correct the app's mcp.command", cause },
+    { hint, cause },
   );
 }
 
