@@ -6,9 +6,9 @@ import { playLeaks } from "../support/leaks.ts";
 
 test("nothing is left of sessions, whichever way they end", async (context) => {
   // One batch for each way to end many sessions at once.
-  const { sessions, ends } = await playLeaks(context, 80);
-  assert.equal(sessions, 80);
-  assert.equal(Object.keys(ends).length, 10);
+  const { sessions, ends } = await playLeaks(context, 85);
+  assert.equal(sessions, 85);
+  assert.equal(Object.keys(ends).length, 11);
 }, {
   proves: ["fault.leaks"],
   skip: process.platform === "linux" ? ONE_RUNTIME : "counts in /proc",

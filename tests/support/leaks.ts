@@ -7,11 +7,14 @@ import { fileURLToPath } from "node:url";
 import { StdioPeer } from "../../tools/attack_kit/stdio_peer.ts";
 import { currentUser, eventually, GUIDE_ROLE, program } from "./cluster_process.ts";
 import { Guide } from "./guide.ts";
+import { Cutter } from "./cutter.ts";
 import type { TestContext } from "./harness.ts";
 
 const SERVER = fileURLToPath(new URL("./leaky_server.sh", import.meta.url));
 const MODES = ["plain", "fork", "daemon", "stubborn", "exit", "crash"] as const;
 type Mode = typeof MODES[number];
+
+const LONG = "x".repeat(1_000_000);
 
 /** What happens to one session of a batch. */
 const SINGLE = [
@@ -25,6 +28,7 @@ const SINGLE = [
   { how: "bridge is stopped", mode: "fork" },
   { how: "server exits", mode: "exit" },
   { how: "server crashes", mode: "crash" },
+  { how: "connection is cut within a message", mode: "plain" },
 ] as const satisfies readonly { how: string; mode: Mode }[];
 
 /** What happens to all the others of a batch at once, in turn. */
@@ -45,7 +49,7 @@ export interface LeakReport {
   readonly slowest: number;
 }
 
-/** Plays at least this many sessions, sixteen at a time; throws when anything of a batch stays. */
+/** Plays at least this many sessions, seventeen at a time; throws when anything of a batch stays. */
 export async function playLeaks(
   context: TestContext,
   sessions: number,
@@ -60,15 +64,20 @@ export async function playLeaks(
   guide.write("nothing.yaml", GUIDE_ROLE.replace("example-role", "nothing").replace("dev", "none"));
   guide.write("short.yaml", GUIDE_ROLE.replace("spec:", "spec:\n  options: {max_session_ttl: 6s}"));
   await guide.tctl("create", "nothing.yaml");
+  const cutter = await Cutter.open(context, guide.cluster.proxy);
   const ends: Record<string, number> = {};
   let [played, slowest] = [0, 0];
   for (let batch = 0; played < sessions; batch++) {
     const together = TOGETHER[batch % TOGETHER.length]!;
     const undo = await prepare(guide, together);
     const modes = [...SINGLE.map(({ mode }) => mode), ...OTHERS];
-    const peers = await Promise.all(modes.map((mode) => open(context, guide, mode)));
+    cutter.cutAfter(Infinity);
+    const peers = await Promise.all(modes.map((mode, index) => {
+      const cut = SINGLE[index]?.how === "connection is cut within a message";
+      return open(context, guide, mode, cut ? cutter.address : guide.cluster.proxy);
+    }));
     assert.ok(marked(run).length >= modes.length, "the servers are there to be counted");
-    const singles = SINGLE.map(({ how }, index) => endOne(peers[index]!, how));
+    const singles = SINGLE.map(({ how }, index) => endOne(peers[index]!, how, cutter));
     await end(guide, together);
     const began = Date.now();
     await eventually(() => marked(run).length === 0, `nothing is left of the batch (${together})`);
@@ -99,8 +108,13 @@ function appLines(mode: Mode, run: string): string {
 }
 
 /** A session whose server has answered. */
-async function open(context: TestContext, guide: Guide, app: Mode): Promise<StdioPeer> {
-  const peer = new StdioPeer([program("tsh"), ...guide.connectLine({ app })], {
+async function open(
+  context: TestContext,
+  guide: Guide,
+  app: Mode,
+  proxy: string,
+): Promise<StdioPeer> {
+  const peer = new StdioPeer([program("tsh"), ...guide.connectLine({ app, proxy })], {
     cwd: guide.directory,
   });
   context.cleanup(() => peer.kill());
@@ -112,8 +126,15 @@ async function open(context: TestContext, guide: Guide, app: Mode): Promise<Stdi
   return peer;
 }
 
-async function endOne(peer: StdioPeer, how: typeof SINGLE[number]["how"]): Promise<void> {
+async function endOne(
+  peer: StdioPeer,
+  how: typeof SINGLE[number]["how"],
+  cutter: Cutter,
+): Promise<void> {
   switch (how) {
+    case "connection is cut within a message":
+      cutter.cutAfter(100_000);
+      return peer.send(`{"jsonrpc":"2.0","id":2,"method":"ping","params":{"x":"${LONG}"}}`);
     case "client closes stdin":
       return void await peer.close();
     case "bridge is killed":
