@@ -7,6 +7,7 @@ export class Cutter {
   readonly #server: net.Server;
   readonly #sockets = new Set<net.Socket>();
   #left = Infinity;
+  #done = () => {};
 
   private constructor(target: string) {
     const [host = "", port] = target.split(":");
@@ -35,9 +36,18 @@ export class Cutter {
     return `127.0.0.1:${(this.#server.address() as net.AddressInfo).port}`;
   }
 
-  /** Cuts all connections, towards both sides, once the client has sent so many more bytes. */
-  cutAfter(bytes: number): void {
+  /**
+   * Cuts all connections, towards both sides, once the client has sent so many more bytes; resolves
+   * when that has happened.
+   */
+  cutAfter(bytes: number): Promise<void> {
     this.#left = bytes;
+    return new Promise((resolve) => this.#done = resolve);
+  }
+
+  /** Cuts nothing until told to. */
+  heal(): void {
+    this.#left = Infinity;
   }
 
   #join(from: net.Socket, to: net.Socket, seen: (chunk: Buffer) => void = () => {}): void {
@@ -55,5 +65,6 @@ export class Cutter {
 
   #cut(): void {
     for (const socket of this.#sockets) socket.destroy();
+    this.#done();
   }
 }

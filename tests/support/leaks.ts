@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { StdioPeer } from "../../tools/attack_kit/stdio_peer.ts";
-import { currentUser, eventually, GUIDE_ROLE, program } from "./cluster_process.ts";
+import { currentUser, eventually, GUIDE_ROLE, program, within } from "./cluster_process.ts";
 import { Guide } from "./guide.ts";
 import { Cutter } from "./cutter.ts";
 import type { TestContext } from "./harness.ts";
@@ -71,13 +71,15 @@ export async function playLeaks(
     const together = TOGETHER[batch % TOGETHER.length]!;
     const undo = await prepare(guide, together);
     const modes = [...SINGLE.map(({ mode }) => mode), ...OTHERS];
-    cutter.cutAfter(Infinity);
+    cutter.heal();
     const peers = await Promise.all(modes.map((mode, index) => {
       const cut = SINGLE[index]?.how === "connection is cut within a message";
       return open(context, guide, mode, cut ? cutter.address : guide.cluster.proxy);
     }));
     assert.ok(marked(run).length >= modes.length, "the servers are there to be counted");
     const singles = SINGLE.map(({ how }, index) => endOne(peers[index]!, how, cutter));
+    // The cut is the last of them, and is made before anything else can end its session.
+    await singles.at(-1);
     await end(guide, together);
     const began = Date.now();
     await eventually(() => marked(run).length === 0, `nothing is left of the batch (${together})`);
@@ -133,8 +135,8 @@ async function endOne(
 ): Promise<void> {
   switch (how) {
     case "connection is cut within a message":
-      cutter.cutAfter(100_000);
-      return peer.send(`{"jsonrpc":"2.0","id":2,"method":"ping","params":{"x":"${LONG}"}}`);
+      peer.send(`{"jsonrpc":"2.0","id":2,"method":"ping","params":{"x":"${LONG}"}}`);
+      return await within(cutter.cutAfter(100_000), "the cut");
     case "client closes stdin":
       return void await peer.close();
     case "bridge is killed":
