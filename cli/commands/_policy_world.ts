@@ -22,8 +22,13 @@ export interface PolicyCluster {
   decisionEvents(id: string): Promise<readonly AuditEvent[]>;
 }
 
+export interface LiveTool extends CatalogueTool {
+  /** The digest of its definition. */
+  readonly sha256: string;
+}
+
 export interface LiveTools {
-  readonly tools?: readonly CatalogueTool[] | undefined;
+  readonly tools?: readonly LiveTool[] | undefined;
   readonly problem?: string;
 }
 

@@ -144,16 +144,18 @@ function appOf({ app, label }: ExplainCommand, known: readonly KnownApp[]): Know
 }
 
 async function asksOf(command: ExplainCommand, app: KnownApp): Promise<What[]> {
-  const tools = command.tool ?? (await listedTools(command, app));
+  const tools = command.tool?.map((name) => ({ name })) ?? await listedTools(command, app);
   if (command.arguments === undefined) {
-    return tools.length === 0 ? [{ kind: "app" }] : tools.map((name) => ({ kind: "tool", name }));
+    return tools.length === 0
+      ? [{ kind: "app" }]
+      : tools.map((tool) => ({ kind: "tool", ...tool }));
   }
-  const [name, second] = tools;
-  if (name === undefined || second !== undefined) {
+  const [tool, second] = tools;
+  if (tool === undefined || second !== undefined) {
     throw badOption("--arguments belongs to one --tool", "Name the tool that is called");
   }
   try {
-    return [{ kind: "tool", name, arguments: JSON.parse(command.arguments) }];
+    return [{ kind: "tool", ...tool, arguments: JSON.parse(command.arguments) }];
   } catch (cause) {
     throw badOption("Cannot read --arguments: not JSON", 'Write for instance {"path":"/"}', cause);
   }
@@ -163,11 +165,11 @@ async function asksOf(command: ExplainCommand, app: KnownApp): Promise<What[]> {
 async function listedTools(
   { tools: file, liveTools, cluster }: ExplainCommand,
   app: KnownApp,
-): Promise<readonly string[]> {
-  if (file !== undefined) return (await readTools(file)).map(({ name }) => name);
-  if (!liveTools || !cluster) return app.tools ?? [];
+): Promise<readonly { readonly name: string; readonly definition?: string }[]> {
+  if (file !== undefined) return (await readTools(file)).map(({ name }) => ({ name }));
+  if (!liveTools || !cluster) return (app.tools ?? []).map((name) => ({ name }));
   const { tools, problem } = await cluster.tools(app.name);
-  if (tools) return tools.map(({ name }) => name);
+  if (tools) return tools.map(({ name, sha256 }) => ({ name, definition: sha256 }));
   throw badOption(`The tools of ${app.name} are not known: ${problem}`, "Name them with --tool");
 }
 

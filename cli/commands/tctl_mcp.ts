@@ -2,6 +2,7 @@ import type { Approval, PolicyWorld } from "../../identity/authority/admin/mod.t
 import { IdentityError, type ListedTool } from "../../identity/mod.ts";
 import { type AppPolicy, type Approved, compilePolicy } from "../../policy/mod.ts";
 import { formatTable } from "../table.ts";
+import { approvedOf } from "./_approved.ts";
 import { inBatches, SERVERS_AT_A_TIME } from "./_in_batches.ts";
 import { rolesOf } from "./_policy_world.ts";
 import { formatOption } from "./_tctl_root.ts";
@@ -108,11 +109,7 @@ function standingsOf(
   world: PolicyWorld,
   approvals: readonly Approval[],
 ): Standing[] {
-  const approved = new Map<string, Set<string>>();
-  for (const each of approvals.filter(({ app }) => app === name)) {
-    const digests = approved.get(each.tool) ?? new Set();
-    approved.set(each.tool, digests.add(each.sha256));
-  }
+  const approved = approvedOf(name, approvals);
   const labels = world.apps.find((app) => app.name === name)?.labels ?? {};
   const policies = policiesOf(world, { name, labels, approved });
   return tools.map(({ tool, sha256 }) => {

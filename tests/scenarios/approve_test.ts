@@ -44,6 +44,11 @@ spec:
     const changed = await listed();
     assert.notEqual(changed.sha256, first);
     assert.deepEqual([changed.listed, changed.withheld], [[], ["example-role"]]);
+    const explain = `policy explain --live-tools --bot example --app ${APP}`.split(" ");
+    assert.match(
+      await guide.tctl(...explain),
+      /the tool's definition is not the one pinned by role "example-role"/,
+    );
     const table = await guide.tctl("mcp", "tools", APP);
     assert.match(table, /^pay .*example-role/m);
     assert.equal(table.includes("\u001b"), false);
@@ -66,6 +71,7 @@ spec:
     assert.deepEqual(await client.tools(), ["pay"]);
     assert.equal(await client.call("pay"), "paid");
     assert.match(await guide.tctl("mcp", "tools", APP), / approved /);
+    assert.match(await guide.tctl(...explain), /Allowed by role "example-role"/);
     assert.match(await guide.tctl("mcp", "approvals"), new RegExp(changed.sha256));
 
     await guide.tctl("mcp", "revoke", APP, "pay");
