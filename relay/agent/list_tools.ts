@@ -47,7 +47,7 @@ export async function listTools({ app, clock, start }: ListToolsOptions): Promis
 /** Shakes hands; returns what each request carries. A server of the modern era has no handshake. */
 async function greet(asker: Asker): Promise<Json> {
   const clientInfo = { name: "postern", version: VERSION };
-  const legacy = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo };
+  const legacy = { protocolVersion: "2025-11-25", capabilities: CAPABILITIES, clientInfo };
   const answer = await asker.ask("initialize", legacy);
   if (answer.error === undefined) {
     asker.tell("notifications/initialized");
@@ -57,10 +57,13 @@ async function greet(asker: Asker): Promise<Json> {
     _meta: {
       [META_PROTOCOL_VERSION]: "2026-07-28",
       "io.modelcontextprotocol/clientInfo": clientInfo,
-      "io.modelcontextprotocol/clientCapabilities": {},
+      "io.modelcontextprotocol/clientCapabilities": CAPABILITIES,
     },
   };
 }
+
+/** Some servers offer a tool only to clients that can do what it needs. */
+const CAPABILITIES = { roots: { listChanged: true }, sampling: {}, elicitation: {} };
 
 async function allPages(app: string, asker: Asker, common: Json): Promise<ListedTool[]> {
   const tools: ListedTool[] = [];
