@@ -11,6 +11,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { startCluster } from "./_cluster.ts";
 import { DIRECT, measurePaths, MEASURES, OURS } from "./_path.ts";
+import { peers } from "./_peers.ts";
 import { EMPTY, measureStartUp } from "./_start_up.ts";
 import { median, ratioOf, type Samples, shown } from "./_stats.ts";
 import { ECHO, plain, socat, type Subject } from "./_subjects.ts";
@@ -38,7 +39,7 @@ async function benchPath(): Promise<void> {
     try {
       const start = measureStartUp(directory, rounds * 2);
       const subjects = [plain(DIRECT, ECHO), plain(OURS, bridge)];
-      const others: [string, Subject | string][] = [[SOCAT, socat(directory)]];
+      const others: [string, Subject | string][] = [[SOCAT, socat(directory)], ...peers(directory)];
       for (const [name, subject] of others) {
         if (typeof subject === "string") notRun[name] = subject;
         else subjects.push(subject);
