@@ -49,8 +49,8 @@ export interface Shipper {
 /** Milliseconds between a record in the spool and the next delivery. */
 const SHIP_MS = 250;
 
-/** Records that may wait for delivery in memory. */
-const MAX_WAITING = 10_000;
+/** Records that may wait in memory alone; those in the spool have its limit. */
+const MAX_UNSPOOLED = 10_000;
 
 /** The records of one turn of the loop. */
 interface Group {
@@ -72,6 +72,8 @@ export class AuditLog implements AuditSink {
   #shipping: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #unspooled = 0;
+  /** The numbers of waiting records that no file has, oldest first. */
+  readonly #inMemoryAlone = new Set<number>();
   #lost = 0;
 
   private constructor(options: AuditLogOptions, spool: Spool | undefined, head: Head) {
@@ -170,6 +172,7 @@ export class AuditLog implements AuditSink {
       }
       this.#unspooled += records.length;
     }
+    if (!spooled) { for (const { seq } of records) this.#inMemoryAlone.add(seq); }
     this.#wait(records);
     if (mode === "best_effort") return done.resolve();
     if (spooled) return this.#sync(done);
@@ -179,14 +182,27 @@ export class AuditLog implements AuditSink {
 
   #wait(records: readonly NumberedRecord[]): void {
     for (const record of records) this.#waiting.push(record);
-    const excess = this.#waiting.length - MAX_WAITING;
-    if (excess > 0 && this.#unspooled > 0) {
-      // Neither file nor store takes them; the gap in the chain says that they were there.
-      this.#waiting.splice(0, excess);
-      this.#lost += excess;
-      this.#options.log.error("Audit records are lost", { records: this.#lost });
-    }
+    this.#loseExcess();
     this.#timer ??= setTimeout(() => this.#deliver(), SHIP_MS);
+  }
+
+  /**
+   * Neither file nor store takes them; the gap in the chain says that they were there.
+   * INVARIANT (spooled is kept): a record in the file is never among them, since the file is
+   * cleared once nothing waits any more.
+   */
+  #loseExcess(): void {
+    const excess = this.#inMemoryAlone.size - MAX_UNSPOOLED;
+    if (excess <= 0 || this.#options.mode === "strict") return;
+    const lost = new Set([...this.#inMemoryAlone].slice(0, excess));
+    const kept = this.#waiting.filter(({ seq }) => !lost.has(seq));
+    const taken = this.#waiting.length - kept.length;
+    // Those of a delivery that is under way are not here, and may yet arrive.
+    if (taken === 0) return;
+    for (const { seq } of this.#waiting) if (lost.has(seq)) this.#inMemoryAlone.delete(seq);
+    this.#waiting = kept;
+    this.#lost += taken;
+    this.#options.log.error("Audit records are lost", { records: this.#lost });
   }
 
   /** Syncs for all groups that wait; those that come meanwhile share the next sync. */
@@ -228,6 +244,7 @@ export class AuditLog implements AuditSink {
       this.#waiting = [...batch, ...this.#waiting];
       throw error;
     }
+    for (const { seq } of batch) this.#inMemoryAlone.delete(seq);
     if (!this.#spool) return;
     try {
       this.#spool.keepHead(head);

@@ -37,7 +37,7 @@ function setup(context: TestContext) {
   ) => AuditLog.open({ cluster: "c", clock: systemClock, log, mode, spool, shipper, ...over });
   const stored = async () => (await store.latestEvents(100)).map(({ event }) => event["n"]);
   const verify = async () =>
-    await verifyRecords((await store.latestRecords(1000)).map(({ text }) => text), {
+    await verifyRecords((await store.latestRecords(100_000)).map(({ text }) => text), {
       heads: [...(await headsIn(store)).values()],
       publicKey,
     });
@@ -269,3 +269,49 @@ test("a failed record leaves no hole that events of the same turn fall into", as
   assert.deepEqual(results.map(({ status }) => status), ["rejected", "rejected", "rejected"]);
   await strict.close().catch(() => {});
 }, { skip: full });
+
+test("a full spool costs no record that is in it, however many wait", async (context) => {
+  const { shipper, open, store, verify } = setup(context);
+  let away = true;
+  const flaky: Shipper = {
+    head: () => shipper.head(),
+    ship: (...args) => away ? Promise.reject(new Error("away")) : shipper.ship(...args),
+  };
+  const log = await open("best_effort", { shipper: flaky, spoolLimit: 4 * 1024 * 1024 });
+  let appended = 0;
+  while (log.failures.unspooled === 0) {
+    await Promise.all(Array.from({ length: 500 }, () => log.append(event(++appended))));
+  }
+  assert.ok(appended > 10_500, "more wait than memory alone may hold");
+  assert.equal(log.failures.lost, 0);
+  away = false;
+  await log.close();
+  assert.equal((await store.latestRecords(appended + 1)).length, appended);
+  assert.deepEqual((await verify()).breaks, []);
+});
+
+test("records in memory alone are lost beyond their limit, the oldest first, and counted", async (context) => {
+  const { directory, shipper, open, store, warnings } = setup(context);
+  let away = true;
+  const flaky: Shipper = {
+    head: () => shipper.head(),
+    ship: (...args) => away ? Promise.reject(new Error("away")) : shipper.ship(...args),
+  };
+  const log = await open("best_effort", {
+    shipper: flaky,
+    spool: join(directory, "small.spool"),
+    spoolLimit: 1000,
+  });
+  await log.append(event(0));
+  assert.equal(log.failures.unspooled, 0);
+  await Promise.all(Array.from({ length: 10_003 }, (_, n) => log.append(event(n + 1))));
+  assert.deepEqual(log.failures, { unspooled: 10_003, lost: 3 });
+  assert.ok(warnings.includes("Audit records are lost"));
+  away = false;
+  await log.close();
+  const stored = (await store.latestRecords(20_000)).map(({ text }) =>
+    JSON.parse(text).n as number
+  );
+  const sorted = stored.sort((a, b) => a - b);
+  assert.deepEqual([sorted.length, ...sorted.slice(0, 3)], [10_001, 0, 4, 5]);
+});
