@@ -1,6 +1,6 @@
+import { approvedOf } from "../../identity/access/mod.ts";
 import type { TctlHost } from "./_tctl_host.ts";
 import { type TctlOptions, withAdmin } from "./_tctl_root.ts";
-import { approvedOf } from "./_approved.ts";
 import type { PolicyCluster } from "./_policy_world.ts";
 
 /** The cluster of this host, opened anew for each question. */

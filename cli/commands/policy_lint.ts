@@ -90,13 +90,10 @@ async function askServers(
   }));
   const silent = answers.filter(({ tools }) => tools === undefined);
   for (const { name, problem } of silent) {
-    stderr.write(visibleLine(`Tools are not checked: those of ${name} are not known: ${problem}`));
+    const line = `Tools are not checked: those of ${name} are not known: ${problem}`;
+    stderr.write(`${visible(line)}\n`);
   }
   return silent.length > 0 ? undefined : answers.flatMap(({ tools = [] }) => tools);
-}
-
-function visibleLine(text: string): string {
-  return `${visible(text)}\n`;
 }
 
 function lintTexts(

@@ -1,8 +1,8 @@
+import { approvedOf } from "../../identity/access/mod.ts";
 import type { Approval, PolicyWorld } from "../../identity/authority/admin/mod.ts";
 import { IdentityError, type ListedTool } from "../../identity/mod.ts";
 import { type AppPolicy, type Approved, compilePolicy } from "../../policy/mod.ts";
 import { formatTable } from "../table.ts";
-import { approvedOf } from "./_approved.ts";
 import { inBatches, SERVERS_AT_A_TIME } from "./_in_batches.ts";
 import { rolesOf } from "./_policy_world.ts";
 import { formatOption } from "./_tctl_root.ts";
@@ -122,7 +122,7 @@ function standingsOf(
     return {
       tool,
       sha256,
-      approved: approved.get(tool.name)?.has(sha256) ?? false,
+      approved: approved?.get(tool.name)?.has(sha256) ?? false,
       listed: names(({ effect }) => effect === "allow"),
       withheld: names((d) => d.effect === "deny" && d.because === "definition_not_pinned"),
     };
@@ -131,7 +131,7 @@ function standingsOf(
 
 function policiesOf(
   world: PolicyWorld,
-  app: { name: string; labels: Readonly<Record<string, string>>; approved: Approved },
+  app: { name: string; labels: Readonly<Record<string, string>>; approved: Approved | undefined },
 ): [string, AppPolicy][] {
   return rolesOf(world.roles).flatMap((role) => {
     try {

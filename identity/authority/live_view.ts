@@ -4,6 +4,7 @@
  */
 import { parseRole } from "../../policy/mod.ts";
 import type { Approved, Role } from "../../policy/mod.ts";
+import { approvedOf } from "../access/approved_of.ts";
 import type { App } from "../app.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
@@ -83,13 +84,7 @@ export class LiveView implements ClusterView {
   }
 
   approved(app: string): Approved | undefined {
-    const found = new Map<string, Set<string>>();
-    for (const approval of this.#approvals.values()) {
-      if (approval.app !== app) continue;
-      const digests = found.get(approval.tool) ?? new Set();
-      found.set(approval.tool, digests.add(approval.sha256));
-    }
-    return found.size > 0 ? found : undefined;
+    return approvedOf(app, this.#approvals.values());
   }
 
   standing(bot: string, instance: string): Standing {
