@@ -16,19 +16,7 @@ test(
     const listed = async () =>
       JSON.parse(await guide.tctl("mcp", "tools", APP, "--format=json"))[0];
     const { sha256: first } = await listed();
-    guide.write(
-      "role.yaml",
-      `kind: role
-version: v8
-metadata: {name: example-role}
-spec:
-  allow:
-    app_labels: {env: dev}
-    mcp:
-      tools: [{name: pay, sha256: ${first}}]
-`,
-    );
-    await guide.tctl("create", "-f", "role.yaml");
+    await guide.allow(`[{name: pay, sha256: ${first}}]`);
     await guide.join();
     const client = await guide.open();
     assert.deepEqual(await client.tools(), ["pay"]);

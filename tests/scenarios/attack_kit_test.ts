@@ -23,18 +23,7 @@ test(
     const record = join(mkdtempSync(join(tmpdir(), "postern-kit-")), "record");
     context.cleanup(() => rmSync(join(record, ".."), { recursive: true }));
     const guide = await Guide.start(context, { command: [nodePath(), SERVER, record] });
-    guide.write(
-      "role.yaml",
-      `kind: role
-version: v8
-metadata: {name: example-role}
-spec:
-  allow:
-    app_labels: {env: dev}
-    mcp: {tools: [echo, kit_say, kit_silent]}
-`,
-    );
-    await guide.tctl("create", "-f", "role.yaml");
+    await guide.allow("[echo, kit_say, kit_silent]");
     await guide.join();
     const { identity, cluster } = guide;
     const line = ["mcp", "connect", "-i", identity, "--proxy", cluster.proxy, APP];

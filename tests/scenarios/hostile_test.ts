@@ -123,9 +123,13 @@ function callLine(id: string | number, name: string, args: object = {}): string 
   return JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params });
 }
 
+interface Answer {
+  readonly result?: { readonly content: readonly { readonly text: string }[] };
+  readonly error?: { readonly code: number; readonly message: string };
+}
+
 /** The answer to a request. */
-// deno-lint-ignore no-explicit-any
-function answered(peer: StdioPeer, id: string | number): Promise<any> {
+function answered(peer: StdioPeer, id: string | number): Promise<Answer> {
   const mark = `"id":${JSON.stringify(id)},`;
   return peer.until(() => {
     const line = peer.lines.findLast((each) => each.includes(mark));
@@ -210,10 +214,10 @@ test("a line of 512 MB is refused by its id, and kept in neither program", async
   await stage.serves();
   peer.send('"}}');
   const { error } = await answered(peer, 2);
-  assert.equal(error.code, -32600);
+  assert.equal(error?.code, -32600);
   assert.match(error.message, /too large/);
   peer.send(callLine(3, "any"));
-  assert.equal((await answered(peer, 3)).result.content[0].text, "done");
+  assert.equal((await answered(peer, 3)).result?.content[0]?.text, "done");
   const grown = memory(peer.pid) - before;
   assert.ok(grown < GROWTH, `the bridge grew by ${(grown / MB).toFixed(0)} MB`);
   await stage.clear(peer);

@@ -1,6 +1,6 @@
 // What the authority changes acts on open sessions, as clients of both eras see it.
+import process from "node:process";
 import assert from "node:assert/strict";
-import type { ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
@@ -45,10 +45,10 @@ async function open(context: TestContext, guide: Guide, mode: typeof ERAS[number
   });
   context.cleanup(async () => {
     // Gone before the SDK's close(), which would leave the timer of its wait behind.
-    const { _process: bridge } = transport as unknown as { _process?: ChildProcess };
-    if (bridge) {
-      const gone = new Promise<void>((resolve) => bridge.once("close", () => resolve()));
-      bridge.stdin?.end();
+    const { pid } = transport;
+    if (pid !== null) {
+      const gone = new Promise<void>((resolve) => client.onclose = resolve);
+      process.kill(pid, "SIGTERM");
       await within(gone, "the bridge to end").catch(() => {});
     }
     await client.close();

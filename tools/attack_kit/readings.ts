@@ -39,8 +39,7 @@ function inValue(node: Node): string | undefined {
 
 /** Spaces, controls and case are no protection: some servers trim, cut or fold. */
 function clean(value: unknown): string {
-  // deno-lint-ignore no-control-regex
-  return String(value).split("\0")[0]!.replace(/[\u0000-\u0020\u007f]/g, "").toLowerCase();
+  return String(value).split("\0")[0]!.replace(/[\p{Cc} ]/gu, "").toLowerCase();
 }
 
 function nodesAt(nodes: readonly Node[], key: string): Node[] {

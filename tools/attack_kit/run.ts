@@ -228,10 +228,10 @@ function judgeClient(row: Row, lines: readonly Buffer[], ended: boolean): string
 
 /** Characters that a terminal obeys or that nobody sees, where they stand raw in a text. */
 export function rawControls(text: string): string[] {
-  const raw =
-    // deno-lint-ignore no-control-regex
-    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u{e0000}-\u{e007f}]/gu;
-  const found = new Set([...text.matchAll(raw)].map(([char]) => char.codePointAt(0)!));
+  // Cf: what turns text around, has no width, or tags it unseen.
+  const found = new Set(
+    [...text.matchAll(/[^\t\n\P{Cc}]|\p{Cf}/gu)].map(([char]) => char.codePointAt(0)!),
+  );
   return [...found].map((code) => `U+${code.toString(16).toUpperCase().padStart(4, "0")}`);
 }
 

@@ -50,6 +50,13 @@ try {
   rmSync(directory, { recursive: true, force: true });
 }
 
+/** What is looked at in an answer. */
+interface Lists {
+  readonly tools?: readonly { readonly name: string }[];
+  readonly resources?: readonly { readonly uri: string }[];
+  readonly prompts?: readonly { readonly name: string }[];
+}
+
 async function record(command: readonly string[]): Promise<string[]> {
   const sent: string[] = [];
   const env = { PATH: "/usr/bin:/bin", MEMORY_FILE_PATH: join(directory, "memory.json") };
@@ -59,15 +66,15 @@ async function record(command: readonly string[]): Promise<string[]> {
     peer.send(sent.at(-1)!);
   };
   let id = 0;
-  // deno-lint-ignore no-explicit-any
-  const request = async (method: string, params: object = {}): Promise<any> => {
+  const request = async (method: string, params: object = {}): Promise<Lists> => {
     const own = id++;
     send({ id: own, method, params });
-    return await peer.until(
+    const answer = await peer.until(
       () =>
         peer.lines.map((line) => JSON.parse(`${line}`)).find((it) => it.id === own && !it.method),
       `an answer to ${method}`,
     );
+    return answer.result ?? {};
   };
   try {
     await request("initialize", {
@@ -76,19 +83,19 @@ async function record(command: readonly string[]): Promise<string[]> {
       clientInfo: { name: "recorder", version: "1.0.0" },
     });
     send({ method: "notifications/initialized" });
-    const { result: { tools } } = await request("tools/list");
+    const { tools = [] } = await request("tools/list");
     for (const { name } of tools) {
       if (SKIPPED.has(name)) continue;
       const params = { name, arguments: ARGUMENTS, _meta: { progressToken: name } };
       await request("tools/call", params);
     }
-    const resources = await request("resources/list");
+    const { resources = [] } = await request("resources/list");
     await request("resources/templates/list");
-    for (const { uri } of resources.result?.resources?.slice(0, 3) ?? []) {
+    for (const { uri } of resources.slice(0, 3)) {
       await request("resources/read", { uri });
     }
-    const prompts = await request("prompts/list");
-    for (const { name } of prompts.result?.prompts ?? []) {
+    const { prompts = [] } = await request("prompts/list");
+    for (const { name } of prompts) {
       await request("prompts/get", { name, arguments: { city: "Malmö" } });
     }
     send({ method: "notifications/cancelled", params: { requestId: id, reason: "enough" } });
