@@ -1,8 +1,8 @@
 /**
  * What Postern costs, beside doing without it and beside others. Rounds are interleaved, each
  * subject has a process of its own in each round, figures are medians, and what counts is the
- * ratio. `--quick` measures fewer of each, `--only path` and `--only policy` one of the two, and
- * `--json FILE` writes every figure of the path. How to read it: docs/benchmarks.md.
+ * ratio. `--quick` measures fewer of each, `--only path`, `--only idle` and `--only policy` a
+ * part of it, and `--json FILE` writes every figure of the path. How to read it: docs/benchmarks.md.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -10,6 +10,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { startCluster } from "./_cluster.ts";
+import { measureIdle } from "./_idle_sessions.ts";
 import { DIRECT, measurePaths, MEASURES, OURS } from "./_path.ts";
 import { peers } from "./_peers.ts";
 import { EMPTY, measureStartUp } from "./_start_up.ts";
@@ -28,8 +29,33 @@ const { values: options } = parseArgs({
 const { quick, only, json } = options;
 const rounds = quick ? 3 : 7;
 
-if (only !== "path") benchPolicy({ quick, print });
-if (only !== "policy") await benchPath();
+const PARTS: Readonly<Record<string, () => unknown>> = {
+  policy: () => benchPolicy({ quick, print }),
+  path: benchPath,
+  idle: benchIdle,
+};
+if (only !== undefined && PARTS[only] === undefined) {
+  throw new Error(`--only is one of ${Object.keys(PARTS).join(", ")}`);
+}
+for (const [name, run] of Object.entries(PARTS)) {
+  if (only === undefined || only === name) await run();
+}
+
+async function benchIdle(): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "postern-bench-"));
+  try {
+    const { sessions, kbEach, beforeMb, withMb, openMs: [none, all] } = await measureIdle(
+      directory,
+      quick ? 100 : 1000,
+    );
+    print(`\n${sessions} idle sessions, a server process each`);
+    print(`  memory of the agent for each ${shown(kbEach)} kB`);
+    print(`  memory of the agent ${shown(beforeMb)} MB before, ${shown(withMb)} MB with them`);
+    print(`  to open a session ${shown(none)} ms before, ${shown(all)} ms with them`);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
 
 async function benchPath(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "postern-bench-"));
