@@ -27,6 +27,7 @@ import type { AgentObserver } from "../telemetry/observer.ts";
 import { acceptTls, peerCertificate, sayEnd } from "./accept_tls.ts";
 import { admit, judge, type Refused } from "./admission.ts";
 import { type CallRate, CallRates } from "./call_rate.ts";
+import { egressOf } from "./egress.ts";
 import { SessionEvents } from "./events.ts";
 import { listTools } from "./list_tools.ts";
 import { Reaper, type ReaperProcess } from "./reaper.ts";
@@ -187,7 +188,7 @@ export class Agent {
       return this.#refuse(stream, from, certificate, { kind: "refused", end: excess, because });
     }
 
-    const { audit, log } = this.#options;
+    const { appSettings, audit, log, signAppToken } = this.#options;
     const session = new Session(
       {
         admission,
@@ -202,12 +203,16 @@ export class Agent {
         limits: this.#sessionLimits,
         rates: this.#rates,
         observer: this.#options.observer?.session(verdict.app, admission.claims),
+        egress: (presented, principal) => {
+          const app = appSettings?.(presented.name) ?? presented;
+          return egressOf({ app, principal, signs: signAppToken !== undefined });
+        },
         startUpstream: async (presented, handlers) =>
           await startSessionServer({
             ...this.#serverOptions(presented),
             principal: () => effectivePrincipal(view, admission.claims),
             notAfter: admission.certificate.notAfter,
-            signAppToken: this.#options.signAppToken,
+            signAppToken,
           }, handlers),
       },
       verdict,

@@ -7,6 +7,8 @@ import type { Redactor } from "../../identity/audit/mod.ts";
 import type { Decision } from "../gate/policy.ts";
 import type { GateRecord, Withheld } from "../gate/step.ts";
 import type { End } from "../wire/handshake.ts";
+import type { Egress, RecordedHeaders } from "./egress.ts";
+import type { Listened } from "./upstream/upstream.ts";
 
 /** Requests whose success the original does not record, and neither do we. */
 const ROUTINE = new Set([
@@ -23,11 +25,17 @@ const MAX_PARAMS_BYTES = 16 * 1024;
 /** `user_kind` of a bot, as the original counts. */
 const USER_KIND_BOT = 2;
 
+/** Sessions are opened by certificates, so no token of the client says who it is. */
+const INGRESS_AUTH_TYPE = "unknown";
+
 /** Writes the events of one session. */
 export class SessionEvents {
   readonly #common: Readonly<Record<string, unknown>>;
   /** The same as members of a JSON object: most events are written as text. */
   readonly #commonJson: string;
+  #headers: RecordedHeaders | undefined;
+  /** The headers too, for what is passed on to the server. */
+  #sentJson: string;
   readonly #redactor: Redactor | undefined;
   /** A rule decides the same way each time, and its decision is the same object. */
   readonly #decisions = new WeakMap<Decision, string>();
@@ -39,6 +47,9 @@ export class SessionEvents {
       sid: claims.session,
       user: `bot-${claims.bot}`,
       user_kind: USER_KIND_BOT,
+      // No bot has a second factor, and tbot's keys are in files.
+      with_mfa: "",
+      private_key_policy: "none",
       user_roles: claims.roles,
       bot_name: claims.bot,
       bot_instance_id: claims.instance,
@@ -46,11 +57,20 @@ export class SessionEvents {
       ...(app && { app_uri: app.uri }),
     };
     this.#commonJson = JSON.stringify(this.#common).slice(1, -1);
+    this.#sentJson = this.#commonJson;
+  }
+
+  /** The headers that requests to the server carry from now on. */
+  sends(headers: RecordedHeaders | undefined): void {
+    this.#headers = headers;
+    this.#sentJson = this.#commonJson;
+    if (headers) this.#sentJson += `,"headers":${JSON.stringify(headers)}`;
   }
 
   start(
-    details: { address: string; client: string; principal: Principal; app: App },
+    details: { address: string; client: string; principal: Principal; app: App; egress: Egress },
   ): EventDraft {
+    this.sends(details.egress.headers);
     return {
       type: "mcp.session.start",
       code: "TMCP001I",
@@ -61,7 +81,22 @@ export class SessionEvents {
       user_roles: details.principal.roles,
       bot_traits: details.principal.traits,
       app_labels: details.app.labels,
+      ingress_auth_type: INGRESS_AUTH_TYPE,
+      egress_auth_type: details.egress.authType,
+      ...this.#sent,
       status: { success: true },
+    };
+  }
+
+  /** The agent has asked a server over HTTP for a stream of events. */
+  listened({ resumed, refused }: Listened): EventDraft {
+    return {
+      type: "mcp.session.listen_sse_stream",
+      code: refused === undefined ? "TMCP005I" : "TMCP005E",
+      ...this.#common,
+      ...this.#sent,
+      resumed,
+      status: refused === undefined ? { success: true } : { success: false, error: refused },
     };
   }
 
@@ -103,7 +138,10 @@ export class SessionEvents {
     if (success && !isRecorded(record)) return undefined;
     const { from, decisionId, decision, target, hidden, bytes } = record;
     const [type, code] = typeAndCode(record);
-    let json = `{"type":"${type}","code":"${code}${success ? "I" : "E"}",${this.#commonJson}`;
+    const common = from === "client" && record.kind !== "response"
+      ? this.#sentJson
+      : this.#commonJson;
+    let json = `{"type":"${type}","code":"${code}${success ? "I" : "E"}",${common}`;
     json += `,"from":"${from}"`;
     if (decisionId !== undefined) json += `,"decision_id":"${decisionId}"`;
     if (decision) json += `,"decision":${this.#decisionJson(decision)}`;
@@ -117,6 +155,10 @@ export class SessionEvents {
   /** A tool is left out of lists until its definition is approved. */
   withheld({ tool, sha256, decision }: Withheld): EventDraft {
     return { type: "mcp.tool.withheld", code: "PMT03W", ...this.#common, tool, sha256, decision };
+  }
+
+  get #sent(): { readonly headers?: RecordedHeaders } {
+    return this.#headers ? { headers: this.#headers } : {};
   }
 
   #decisionJson(decision: Decision): string {

@@ -1,8 +1,10 @@
 import type { AuditSink, Clock, EventDraft, EventJson } from "../../identity/mod.ts";
 import { RelayError } from "../error.ts";
 import type { GateRecord, Withheld } from "../gate/step.ts";
+import type { RecordedHeaders } from "./egress.ts";
 import type { SessionEvents } from "./events.ts";
 import { type Handshake, handshakeIn } from "./mcp_handshake.ts";
+import type { Listened } from "./upstream/upstream.ts";
 
 /**
  * Writes a session's events to the audit log. INVARIANT (recorded first): whoever passes a message
@@ -18,7 +20,10 @@ export class Recorder {
   readonly #isNew: (withheld: Withheld) => boolean;
   readonly #began: number;
   #start: EventDraft | undefined;
+  #serverSession: () => string | undefined = () => undefined;
   #handshake: Handshake = {};
+  /** Streams that were asked for before the start was told: at most the one of SSE. */
+  #early: EventDraft[] = [];
   /** When a request was passed on, by its decision; the gate bounds how many wait. */
   readonly #asked = new Map<string, number>();
   readonly #counts = { requests: 0, notifications: 0, refused: 0 };
@@ -38,8 +43,26 @@ export class Recorder {
   }
 
   /** The session has begun; nothing of it has been passed on yet. */
-  start(details: Parameters<SessionEvents["start"]>[0]): void {
+  start(
+    { serverSession, ...details }: Parameters<SessionEvents["start"]>[0] & {
+      /** The id that the server has for the session; asked once the handshake is over. */
+      serverSession: () => string | undefined;
+    },
+  ): void {
     this.#start = this.#events.start(details);
+    this.#serverSession = serverSession;
+  }
+
+  /** Other headers are sent from now on. */
+  sends(headers: RecordedHeaders | undefined): void {
+    this.#events.sends(headers);
+  }
+
+  /** Records how a server has answered when it was asked for a stream. */
+  listened(listened: Listened): Promise<void> | undefined {
+    const event = this.#events.listened(listened);
+    if (!this.#start) return this.#append([event]);
+    this.#early.push(event);
   }
 
   /** Records what the gate has noted; `undefined` if nothing of it is worth an event. */
@@ -48,7 +71,9 @@ export class Recorder {
     for (const record of records) {
       this.#count(record);
       const event = this.#events.message(record, this.#latency(record));
-      if (this.#start && this.#shakenHands(record, event)) events.push(this.#started(this.#start));
+      if (this.#start && this.#shakenHands(record, event)) {
+        events.push(...this.#started(this.#start));
+      }
       if (event !== undefined) events.push(event);
       for (const each of record.withheld ?? []) {
         if (this.#isNew(each)) events.push(this.#events.withheld(each));
@@ -60,7 +85,7 @@ export class Recorder {
   end(details: Omit<Parameters<SessionEvents["end"]>[0], "duration" | "counts">): Promise<void> {
     const duration = this.#clock.monotonic() - this.#began;
     const end = this.#events.end({ ...details, duration, counts: this.#counts });
-    return this.#append(this.#start ? [this.#started(this.#start), end] : [end]);
+    return this.#append(this.#start ? [...this.#started(this.#start), end] : [end]);
   }
 
   /** Whether the start of the session is to be told now, before this record. */
@@ -70,9 +95,13 @@ export class Recorder {
     return record.kind !== "request";
   }
 
-  #started(start: EventDraft): EventDraft {
+  #started(start: EventDraft): EventDraft[] {
+    const id = this.#serverSession();
+    const early = this.#early;
     this.#start = undefined;
-    return { ...start, ...this.#handshake };
+    this.#early = [];
+    const session = id === undefined ? {} : { mcp_session_id: id };
+    return [{ ...start, ...this.#handshake, ...session }, ...early];
   }
 
   #count({ kind, from, outcome }: GateRecord): void {

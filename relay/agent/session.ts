@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import type { Buffer } from "node:buffer";
 import { effectivePrincipal } from "../../identity/access/mod.ts";
 import type { Redactor } from "../../identity/audit/mod.ts";
-import type { App, AuditSink, Clock, ClusterView, Log } from "../../identity/mod.ts";
+import type { App, AuditSink, Clock, ClusterView, Log, Principal } from "../../identity/mod.ts";
 import type { AppPolicy } from "../../policy/mod.ts";
 import { after } from "../after.ts";
 import { RelayError } from "../error.ts";
@@ -22,13 +22,14 @@ import { DEFAULT_WINDOW } from "../wire/outbox.ts";
 import { type Admission, expired, judge, type Refused } from "./admission.ts";
 import type { CallRates } from "./call_rate.ts";
 import { CertificateWatch } from "./certificate_watch.ts";
+import type { Egress } from "./egress.ts";
 import { failureEnd, upstreamEnd } from "./ends.ts";
 import { SessionEvents } from "./events.ts";
 import { Lane } from "./lane.ts";
 import { Recorder } from "./recorder.ts";
 import { DEFAULT_SESSION_LIMITS, type SessionLimits, SessionTime } from "./session_limits.ts";
 import type { ToldDefinitions } from "./told_definitions.ts";
-import type { Upstream, UpstreamHandlers } from "./upstream/upstream.ts";
+import type { Listened, Upstream, UpstreamHandlers } from "./upstream/upstream.ts";
 
 /** Answers of a server that may wait for their audit records; beyond it the server waits too. */
 const MAX_LANE_BYTES = 4 * 1024 * 1024;
@@ -49,6 +50,8 @@ export interface SessionOptions {
   readonly limits?: SessionLimits;
   readonly rates?: CallRates | undefined;
   readonly observer?: SessionObserver | undefined;
+  /** How the server is reached, for the audit log. */
+  readonly egress: (app: App, principal: Principal) => Egress;
   readonly startUpstream: (app: App, handlers: UpstreamHandlers) => Promise<Upstream>;
 }
 
@@ -171,6 +174,11 @@ export class Session implements ChannelHandlers {
     });
   }
 
+  #onServerListen(listened: Listened): void {
+    const ready = this.#recorder.listened(listened);
+    if (ready) this.#fromServer.push({ ready, bytes: 0, act: () => {} });
+  }
+
   #onServerExit(reason: RelayError): void {
     const end = upstreamEnd("UPSTREAM_EXITED", reason);
     // Behind what the server said last.
@@ -178,18 +186,26 @@ export class Session implements ChannelHandlers {
   }
 
   async #start(hello: Hello): Promise<void> {
-    const { address, admission: { claims }, startUpstream, view } = this.#options;
+    const { address, admission: { claims }, egress, startUpstream, view } = this.#options;
     const app = view.app(claims.app);
     // Its removal has ended the session already.
     if (app === undefined) return;
     this.#started = true;
     const principal = effectivePrincipal(view, claims);
-    this.#recorder.start({ address, client: hello.client, principal, app });
+    this.#recorder.start({
+      address,
+      client: hello.client,
+      principal,
+      app,
+      egress: egress(app, principal),
+      serverSession: () => this.#upstream?.sessionId,
+    });
     let upstream: Upstream;
     try {
       upstream = await startUpstream(app, {
         onMessage: (line) => this.#onServerMessage(line),
         onOversized: (excerpt) => this.#onServerOversized(excerpt),
+        onListen: (listened) => this.#onServerListen(listened),
         onExit: (reason) => this.#onServerExit(reason),
       });
     } catch (error) {
@@ -271,6 +287,8 @@ export class Session implements ChannelHandlers {
     if (verdict.kind === "refused") return this.#refuse(verdict);
     this.#reconsiderCertificate();
     this.#policy = verdict.policy;
+    const { admission: { claims }, egress, view } = this.#options;
+    this.#recorder.sends(egress(verdict.app, effectivePrincipal(view, claims)).headers);
     const { messages, records, close } = this.#gate.policyChanged();
     this.#options.observer?.noted(records);
     this.#fromServer.push({

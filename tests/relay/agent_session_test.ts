@@ -127,6 +127,7 @@ function open(
       log: silentLog,
       tasks: new TaskRegistry(10),
       told: new ToldDefinitions(),
+      egress: () => ({ authType: "unknown" }),
       startUpstream: server.start,
     },
     verdict,

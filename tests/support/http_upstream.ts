@@ -6,6 +6,7 @@ import process from "node:process";
 import { type App, silentLog } from "../../identity/mod.ts";
 import type { RelayError } from "../../relay/error.ts";
 import { type StartOptions, startUpstream } from "../../relay/agent/upstream/start.ts";
+import type { Listened } from "../../relay/agent/upstream/upstream.ts";
 import type { Json } from "./bridge_client.ts";
 import type { TestContext } from "./harness.ts";
 
@@ -136,6 +137,7 @@ export function event(message: unknown, fields = ""): string {
 export class Reached {
   readonly heard: string[] = [];
   readonly oversized: number[] = [];
+  readonly listened: Listened[] = [];
   readonly exit = Promise.withResolvers<RelayError>();
   #waiting: (() => void)[] = [];
   upstream!: Awaited<ReturnType<typeof startUpstream>>;
@@ -143,6 +145,7 @@ export class Reached {
   static async start(
     options: Partial<StartOptions> & Pick<StartOptions, "app">,
     { cleanup }: Pick<TestContext, "cleanup">,
+    onListen?: (listened: Listened) => void,
   ): Promise<Reached> {
     const reached = new Reached();
     const wake = () => {
@@ -155,6 +158,11 @@ export class Reached {
       },
       onOversized: ({ bytes }) => {
         reached.oversized.push(bytes);
+        wake();
+      },
+      onListen: (listened) => {
+        reached.listened.push(listened);
+        onListen?.(listened);
         wake();
       },
       onExit: (reason) => {

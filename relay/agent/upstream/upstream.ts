@@ -9,6 +9,8 @@ export interface Upstream {
   readonly congested: boolean;
   /** Resolves when the server takes more; also when it never will again. */
   room(): Promise<void>;
+  /** The id that the server has given to the session, if its transport has such. */
+  readonly sessionId?: string | undefined;
   /** Stops and restarts the reading of messages. */
   pause(): void;
   resume(): void;
@@ -20,8 +22,18 @@ export interface UpstreamHandlers {
   onMessage(message: Buffer): void;
   /** A message was too large and is lost; its ends may tell which request it answered. */
   onOversized(excerpt: { head: Buffer; tail: Buffer; bytes: number }): void;
+  /** A stream of events was asked for; called before anything of it is. */
+  onListen?(listened: Listened): void;
   /** The server has ended without being asked to; nothing comes after this. */
   onExit(reason: RelayError): void;
+}
+
+/** How a server over HTTP has answered a GET. */
+export interface Listened {
+  /** The stream goes on from an event that came before. */
+  readonly resumed: boolean;
+  /** Why there is no stream, in words that a client may see. */
+  readonly refused?: string | undefined;
 }
 
 /**

@@ -8,13 +8,18 @@ import { RelayError } from "../../../error.ts";
 import { type ResultMessage, scanMessage } from "../../../wire/scanner.ts";
 import type { Upstream, UpstreamHandlers } from "../upstream.ts";
 import { type Call, Calls } from "./calls.ts";
-import { type ConnectionOptions, HttpConnection, type HttpResponse } from "./connection.ts";
+import {
+  type ConnectionOptions,
+  HttpConnection,
+  type HttpRequest,
+  type HttpResponse,
+} from "./connection.ts";
 import { Flow } from "./flow.ts";
 import { Budget } from "./limits.ts";
-import { isVersion } from "./mcp_headers.ts";
+import { isVersion, LAST_EVENT_ID } from "./mcp_headers.ts";
 import { type Outgoing, readOutgoing } from "./outgoing.ts";
 import type { ReadOptions } from "./read_body.ts";
-import { readRefusal, responseKind } from "./responses.ts";
+import { noStream, readRefusal, responseKind } from "./responses.ts";
 import { Turns } from "./turns.ts";
 import { Unsent } from "./unsent.ts";
 
@@ -134,6 +139,22 @@ export abstract class HttpServer implements Upstream {
       return await this.http.request({ ...how, method: "POST", body: bytes, onSent: sent });
     } finally {
       left();
+    }
+  }
+
+  /** Asks for a stream of events, and tells how that was answered. */
+  protected async get(request: Omit<HttpRequest, "method">): Promise<HttpResponse> {
+    const resumed = request.headers[LAST_EVENT_ID] !== undefined;
+    try {
+      const response = await this.http.request({ ...request, method: "GET" });
+      this.handlers.onListen?.({ resumed, refused: noStream(response) });
+      return response;
+    } catch (error) {
+      if (!request.signal.aborted) {
+        const refused = error instanceof RelayError ? error.message : "the agent has failed";
+        this.handlers.onListen?.({ resumed, refused });
+      }
+      throw error;
     }
   }
 

@@ -4,6 +4,7 @@ import type { Outgoing } from "./outgoing.ts";
 import type { ToolParams } from "./tool_params.ts";
 
 export const SESSION_ID = "mcp-session-id";
+export const LAST_EVENT_ID = "last-event-id";
 export const PROTOCOL_VERSION = "mcp-protocol-version";
 
 /** What a session with a server is known by; both are absent before it is open. */

@@ -24,6 +24,16 @@ export function responseKind({ status, headers }: HttpResponse): ResponseKind {
   throw wrong("its answer is neither JSON nor a stream of events");
 }
 
+/** Why an answer is no stream of events, if it is none. */
+export function noStream(response: HttpResponse): string | undefined {
+  try {
+    if (responseKind(response) === "events") return undefined;
+    return `it answered with HTTP ${response.status}`;
+  } catch (error) {
+    return error instanceof RelayError ? error.message : "the agent has failed";
+  }
+}
+
 /**
  * The answer to a request that came with an HTTP error: the JSON-RPC error in the body, under the
  * id of the request, or `undefined` if there is none.

@@ -6,6 +6,7 @@ import type { Buffer } from "node:buffer";
 import type { Clock } from "../../../../identity/mod.ts";
 import { RelayError, type RelayErrorCode } from "../../../error.ts";
 import type { HttpResponse } from "./connection.ts";
+import { LAST_EVENT_ID } from "./mcp_headers.ts";
 import { readEvents, type ReadOptions } from "./read_body.ts";
 import { discard, responseKind } from "./responses.ts";
 
@@ -57,7 +58,7 @@ export async function follow(
     const begun = clock.monotonic();
     let broken: RelayError | undefined;
     try {
-      response ??= await options.get(lastId === "" ? {} : { "last-event-id": lastId }, signal);
+      response ??= await options.get(lastId === "" ? {} : { [LAST_EVENT_ID]: lastId }, signal);
       if (isRefused(response)) {
         discard(response, options.discarding);
         if (response.status < 500) return opened && response.status === 404 ? "gone" : "refused";

@@ -45,8 +45,7 @@ class SseServer extends HttpServer {
 
   async open(): Promise<void> {
     const { clock, limits: { takenMs }, url } = this.options;
-    const response = await this.http.request({
-      method: "GET",
+    const response = await this.get({
       url,
       headers: { accept: "text/event-stream" },
       headersMs: takenMs,

@@ -29,6 +29,10 @@ export class StreamableServer extends HttpServer {
   #listening = false;
   #closing: Promise<void> | undefined;
 
+  get sessionId(): string | undefined {
+    return this.#sessionId;
+  }
+
   close(): Promise<void> {
     return this.#closing ??= this.#close();
   }
@@ -265,7 +269,7 @@ export class StreamableServer extends HttpServer {
       discarding: this.discarding,
       get: (more) => {
         const headers = { accept: "text/event-stream", ...this.#legacyHeaders(), ...more };
-        return this.http.request({ method: "GET", url, headers, signal }).finally(onTried);
+        return this.get({ url, headers, signal }).finally(onTried);
       },
     });
   }
