@@ -1,8 +1,8 @@
 import { isIP } from "node:net";
 import { generateKeyPair } from "../keys.ts";
 import type { HostClaims } from "../x509/claims.ts";
-import { issueCertificate } from "../x509/mod.ts";
 import type { Cluster } from "./cluster.ts";
+import { issueRecorded } from "./issue_recorded.ts";
 
 /** A host's certificate and key, PEM. */
 export interface HostCredentials {
@@ -68,8 +68,7 @@ async function issue(cluster: Cluster, request: HostRequest): Promise<HostCreden
   const { publicKey, privateKey } = generateKeyPair();
   const names = [...new Set(request.names)];
   const now = cluster.clock.now();
-  const { certificate } = await issueCertificate(cluster.keys.host, {
-    cluster: cluster.name,
+  const certificate = await issueRecorded(cluster, {
     publicKey,
     claims: { kind: "host", role: request.role, host: request.host },
     notBefore: now,

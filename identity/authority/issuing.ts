@@ -2,9 +2,9 @@
 import { sshPublicKey } from "../ssh/mod.ts";
 import { issueSshCertificate } from "../ssh/mod.ts";
 import type { Claims } from "../x509/claims.ts";
-import { issueCertificate } from "../x509/mod.ts";
 import type { IssuedCertificates, TrustBundle } from "./api.ts";
 import type { Cluster } from "./cluster.ts";
+import { issueRecorded } from "./issue_recorded.ts";
 import { publicKeyOf } from "../keys.ts";
 
 /** The longest that a bot's own certificate may live, in seconds; the original's limit. */
@@ -26,8 +26,7 @@ export async function issueIdentityCertificates(
   { publicKey, claims, notAfter }: IssueRequest,
 ): Promise<IssuedCertificates> {
   const notBefore = cluster.clock.now();
-  const { certificate } = await issueCertificate(cluster.keys.user, {
-    cluster: cluster.name,
+  const certificate = await issueRecorded(cluster, {
     publicKey,
     claims,
     notBefore,

@@ -4,6 +4,7 @@ import { normalizePublicKey, publicKeyFingerprint } from "../keys.ts";
 import type { Transaction } from "../storage/store.ts";
 import type { IssuedCertificates, JoinRequest } from "./api.ts";
 import type { BotItem, Cluster, InstanceItem, TokenItem } from "./cluster.ts";
+import { botFields } from "./issue_recorded.ts";
 import { issueIdentityCertificates, MAX_BOT_TTL, notAfter } from "./issuing.ts";
 
 /** The name under which the store keeps a token that it never sees again. */
@@ -24,7 +25,7 @@ export async function joinBot(
   const join = await cluster.store.update((tx) =>
     spendToken(tx, request.token, publicKeyFingerprint(publicKey), cluster.clock.now())
   ).catch(async (error: unknown) => {
-    await recordRefusal(cluster, error, remote);
+    await recordRefusal(cluster, error, request, remote);
     throw error;
   });
   const { bot, instance } = join;
@@ -36,9 +37,9 @@ export async function joinBot(
   await cluster.audit.append({
     type: "bot.join",
     code: "TJ001I",
-    bot_name: bot,
-    bot_instance_id: instance,
+    ...botFields(join),
     method: request.method,
+    token_name: tokenItemName(request.token),
     success: true,
     "addr.remote": remote,
   });
@@ -106,11 +107,21 @@ async function repeatJoin(
   );
 }
 
-async function recordRefusal(cluster: Cluster, error: unknown, remote: string): Promise<void> {
+async function recordRefusal(
+  cluster: Cluster,
+  error: unknown,
+  { method, token }: JoinRequest,
+  remote: string,
+): Promise<void> {
   if (!(error instanceof IdentityError)) return;
+  const name = tokenItemName(token);
+  // The hash of a token that is none here may be that of a secret for something else.
+  const known = await cluster.store.get<TokenItem>("token", name);
   await cluster.audit.append({
     type: "bot.join",
     code: "TJ001E",
+    method,
+    ...(known && { bot_name: known.value.bot, token_name: name }),
     success: false,
     error: error.message,
     "addr.remote": remote,

@@ -4,18 +4,33 @@ import { IdentityError } from "../error.ts";
 import { normalizePublicKey } from "../keys.ts";
 import { spiffeId } from "../x509/claims.ts";
 import type { IdentityClaims } from "../x509/claims.ts";
-import { issueCertificate } from "../x509/mod.ts";
 import type { AppList, SessionGrant, SessionRequest } from "./api.ts";
 import type { Caller } from "./caller.ts";
 import type { Cluster } from "./cluster.ts";
+import { botFields, issueRecorded } from "./issue_recorded.ts";
 import { notAfter } from "./issuing.ts";
 import { signTicket, TICKET_SECONDS } from "./ticket.ts";
 
 /**
  * Grants a session: a certificate for one app and one fresh key, and the ticket that leads there.
- * An app that does not exist and one that the roles do not reach are refused alike.
+ * An app that does not exist and one that the roles do not reach are refused alike; the audit log
+ * learns which.
  */
 export async function openSession(
+  cluster: Cluster,
+  caller: Caller<IdentityClaims>,
+  request: SessionRequest,
+  remote: string,
+): Promise<SessionGrant> {
+  try {
+    return await grantSession(cluster, caller, request);
+  } catch (error) {
+    await recordRefusal(cluster, caller, request, { error, remote });
+    throw error;
+  }
+}
+
+async function grantSession(
   cluster: Cluster,
   { certificate, claims }: Caller<IdentityClaims>,
   request: SessionRequest,
@@ -39,8 +54,7 @@ export async function openSession(
     expires: new Date(cluster.clock.now().getTime() + TICKET_SECONDS * 1000),
   };
   const now = cluster.clock.now();
-  const { certificate: issued } = await issueCertificate(cluster.keys.user, {
-    cluster: cluster.name,
+  const issued = await issueRecorded(cluster, {
     publicKey: normalizePublicKey(request.publicKey),
     claims: { ...principal, kind: "session", app: request.app, session, ticket: ticket.id },
     notBefore: now,
@@ -66,6 +80,32 @@ export function listApps(cluster: Cluster, { claims }: Caller<IdentityClaims>): 
     principal,
     apps: reached.map(({ name, description, uri, labels }) => ({ name, description, uri, labels })),
   };
+}
+
+async function recordRefusal(
+  { audit, view }: Cluster,
+  { claims }: Caller<IdentityClaims>,
+  { app }: SessionRequest,
+  { error, remote }: { readonly error: unknown; readonly remote: string },
+): Promise<void> {
+  if (!(error instanceof IdentityError)) return;
+  const uri = view.agentOf(app)?.app.uri;
+  await audit.append({
+    type: "mcp.session.start",
+    code: "TMCP001E",
+    ...botFields(claims),
+    with_mfa: "",
+    private_key_policy: "none",
+    user_roles: claims.roles,
+    app_name: app,
+    ...(uri !== undefined && { app_uri: uri }),
+    "addr.remote": remote,
+    status: {
+      success: false,
+      error: error.cause instanceof Error ? error.cause.message : error.message,
+      reason: error.code,
+    },
+  });
 }
 
 function refusal(app: string, because: string): IdentityError {

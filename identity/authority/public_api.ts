@@ -63,7 +63,8 @@ export function publicApi(cluster: Cluster): Hono<Env> {
   });
   api.post("/postern/v1/sessions", async (context) => {
     const caller = await identifyCaller(cluster, context.env.peer, "identity");
-    return context.json(await openSession(cluster, caller, await body(context, sessionRequest)));
+    const request = await body(context, sessionRequest);
+    return context.json(await openSession(cluster, caller, request, context.env.remote));
   });
   api.get("/postern/v1/apps", async (context) => {
     const caller = await identifyCaller(cluster, context.env.peer, "identity");

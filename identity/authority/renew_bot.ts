@@ -6,12 +6,13 @@ import type { BotClaims } from "../x509/claims.ts";
 import type { IssuedCertificates, RenewRequest } from "./api.ts";
 import type { Caller } from "./caller.ts";
 import type { Cluster, InstanceItem, LockItem } from "./cluster.ts";
+import { botFields } from "./issue_recorded.ts";
 import { issueIdentityCertificates, MAX_BOT_TTL, notAfter } from "./issuing.ts";
 
 type Outcome =
   | { readonly kind: "renewed"; readonly generation: number }
   | { readonly kind: "adopted"; readonly generation: number; readonly stored: number }
-  | { readonly kind: "cloned"; readonly stored: number }
+  | { readonly kind: "cloned"; readonly stored: number; readonly lock: string }
   | { readonly kind: "gone" };
 
 /**
@@ -36,7 +37,7 @@ export async function renewBot(
         { hint: "Join again with a new token" },
       );
     case "cloned":
-      return await refuseClone(cluster, claims, outcome.stored);
+      return await refuseClone(cluster, claims, outcome);
     case "adopted":
       await cluster.audit.append({
         ...botFields(claims),
@@ -67,8 +68,9 @@ async function advance(
     return { kind: "renewed", generation: stored };
   }
   if (generation < stored) {
-    await tx.put("lock", randomUUID(), cloneLock(instance, now));
-    return { kind: "cloned", stored };
+    const lock = randomUUID();
+    await tx.put("lock", lock, cloneLock(instance, now));
+    return { kind: "cloned", stored, lock };
   }
   await tx.put("instance", name, {
     ...item.value,
@@ -82,15 +84,21 @@ async function advance(
     : { kind: "adopted", generation: generation + 1, stored };
 }
 
+const CLONED = "its credentials were used on two machines";
+
 function cloneLock(instance: string, now: Date): LockItem {
   return {
     target: { instance },
-    message: "its credentials were used on two machines",
+    message: CLONED,
     created: now.toISOString(),
   };
 }
 
-async function refuseClone(cluster: Cluster, claims: BotClaims, stored: number): Promise<never> {
+async function refuseClone(
+  cluster: Cluster,
+  claims: BotClaims,
+  { stored, lock }: { readonly stored: number; readonly lock: string },
+): Promise<never> {
   await cluster.audit.append({
     ...botFields(claims),
     type: "bot.generation_mismatch",
@@ -98,14 +106,18 @@ async function refuseClone(cluster: Cluster, claims: BotClaims, stored: number):
     certificate_generation: claims.generation,
     stored_generation: stored,
   });
+  await cluster.audit.append({
+    type: "lock.created",
+    code: "TLK00I",
+    name: lock,
+    user: "system",
+    target: { bot_instance_id: claims.instance },
+    message: CLONED,
+  });
   throw new IdentityError(
     "LOCKED",
     `Cannot renew bot "${claims.bot}": this is generation ${claims.generation}, and generation ` +
       `${stored} has been issued; the instance is locked, since its credentials may have been copied`,
     { hint: "Find out which machine is the copy, then join anew with a new token" },
   );
-}
-
-function botFields({ bot, instance }: BotClaims): Record<string, string> {
-  return { bot_name: bot, bot_instance_id: instance };
 }

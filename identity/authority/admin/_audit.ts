@@ -1,5 +1,5 @@
 /** Records what an administrator changed. */
-import type { Cluster } from "../cluster.ts";
+import type { Cluster, LockItem, TokenItem } from "../cluster.ts";
 import type { ResourceKind } from "./admin.ts";
 
 /** Whoever may open the data directory: the operating system knows who that is, we do not. */
@@ -42,6 +42,37 @@ const EVENTS: Readonly<
   },
   bot_instance: { deleted: ["bot_instance.delete", "PBI01I"] },
 };
+
+/** Whom a lock locks, why and how long, under the original's names. */
+export function lockFields(
+  { lock: { target: { bot, instance }, message }, expires }: NewLock,
+): Readonly<Record<string, unknown>> {
+  return {
+    target: {
+      ...(bot !== undefined && { user: `bot-${bot}` }),
+      ...(instance !== undefined && { bot_instance_id: instance }),
+    },
+    message,
+    ...(expires && { expires: expires.toISOString() }),
+  };
+}
+
+/** Never the token itself: whoever reads the log could join with it. */
+export function tokenFields(
+  { bot, expires }: Pick<TokenItem, "bot" | "expires">,
+): Readonly<Record<string, unknown>> {
+  return { bot_name: bot, expires, roles: ["Bot"], join_method: "token" };
+}
+
+export interface NewLock {
+  readonly name: string;
+  readonly lock: LockItem;
+  readonly expires?: Date | undefined;
+}
+
+export function recordLock(cluster: Cluster, lock: NewLock): Promise<void> {
+  return recordChange(cluster, "created", "lock", lock.name, lockFields(lock));
+}
 
 export async function recordChange(
   cluster: Cluster,

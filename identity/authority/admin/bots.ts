@@ -15,7 +15,7 @@ import type {
   NewToken,
   UpdateBotRequest,
 } from "./admin.ts";
-import { recordChange } from "./_audit.ts";
+import { type NewLock, recordChange, recordLock } from "./_audit.ts";
 import { checkBotName, requireBot, requireRoles, unique } from "./_names.ts";
 import { clusterStatus } from "./status.ts";
 import { putNewToken, recordToken } from "./tokens.ts";
@@ -104,17 +104,23 @@ export async function updateBot(cluster: Cluster, request: UpdateBotRequest): Pr
 /** Removes a bot with its instances and tokens. */
 export async function removeBot(cluster: Cluster, { name }: BotRef): Promise<BotRef> {
   const now = cluster.clock.now();
-  await cluster.store.update(async (tx) => {
+  const { locks, tokens } = await cluster.store.update(async (tx) => {
     await requireBot(tx, name);
     await tx.delete("bot", name);
-    for (const item of await tx.list<InstanceItem>("instance")) {
-      if (item.value.bot === name) await removeInstance(tx, item, now);
+    const instances = await tx.list<InstanceItem>("instance");
+    const locks: NewLock[] = [];
+    for (const item of instances.filter(({ value }) => value.bot === name)) {
+      locks.push(await removeInstance(tx, item, now));
     }
-    for (const token of await tx.list<TokenItem>("token")) {
-      if (token.value.bot === name) await tx.delete("token", token.name);
-    }
+    const tokens = (await tx.list<TokenItem>("token")).filter(({ value }) => value.bot === name);
+    for (const token of tokens) await tx.delete("token", token.name);
+    return { locks, tokens };
   });
   await recordChange(cluster, "deleted", "bot", name);
+  for (const lock of locks) await recordLock(cluster, lock);
+  for (const token of tokens) {
+    await recordChange(cluster, "deleted", "token", token.name, { bot_name: name });
+  }
   return { name };
 }
 
@@ -126,7 +132,7 @@ export async function removeInstance(
   tx: Transaction,
   { name, value: { instance } }: Item<InstanceItem>,
   now: Date,
-): Promise<void> {
+): Promise<NewLock> {
   await tx.delete("instance", name);
   const lock: LockItem = {
     target: { instance },
@@ -134,7 +140,9 @@ export async function removeInstance(
     created: now.toISOString(),
   };
   const expires = new Date(now.getTime() + MAX_BOT_TTL * 1000);
-  await tx.put("lock", randomUUID(), lock, { expires });
+  const added: NewLock = { name: randomUUID(), lock, expires };
+  await tx.put("lock", added.name, lock, { expires });
+  return added;
 }
 
 export async function listInstances(

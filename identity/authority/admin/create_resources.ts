@@ -1,8 +1,8 @@
 import { IdentityError } from "../../error.ts";
 import type { Transaction } from "../../storage/store.ts";
-import type { BotItem, Cluster } from "../cluster.ts";
+import type { AppItem, BotItem, Cluster, LockItem, TokenItem } from "../cluster.ts";
 import type { CreateRequest, ResourceChange } from "./admin.ts";
-import { recordChange } from "./_audit.ts";
+import { lockFields, recordChange, tokenFields } from "./_audit.ts";
 import { requireRoles } from "./_names.ts";
 import { parseResources } from "./_parse_resources.ts";
 import type { ParsedResource } from "./_parse_resources.ts";
@@ -22,8 +22,30 @@ export async function createResources(
     }
     return changes;
   });
-  for (const { kind, name, change } of changes) await recordChange(cluster, change, kind, name);
+  for (const [index, { kind, name, change }] of changes.entries()) {
+    await recordChange(cluster, change, kind, name, recordedFields(resources[index]!));
+  }
   return changes;
+}
+
+/** What the log tells of a resource beside its name: the same as when it is made by a command. */
+function recordedFields(
+  { kind, name, value, expires }: ParsedResource,
+): Readonly<Record<string, unknown>> {
+  switch (kind) {
+    case "bot":
+      return { roles: (value as BotItem).roles };
+    case "token":
+      return tokenFields(value as TokenItem);
+    case "lock":
+      return lockFields({ name, lock: value as LockItem, expires });
+    case "app": {
+      const { labels, uri } = value as AppItem;
+      return { app_uri: uri, app_labels: labels };
+    }
+    case "role":
+      return {};
+  }
 }
 
 async function write(

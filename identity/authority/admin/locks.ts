@@ -4,7 +4,7 @@ import { IdentityError } from "../../error.ts";
 import type { Reader } from "../../storage/store.ts";
 import type { Cluster, InstanceItem, LockItem } from "../cluster.ts";
 import type { AddLockRequest, LockSummary } from "./admin.ts";
-import { recordChange } from "./_audit.ts";
+import { recordLock } from "./_audit.ts";
 import { requireBot } from "./_names.ts";
 
 /** Locks a bot or one of its instances, which must exist: a typing error would lock nobody. */
@@ -18,21 +18,17 @@ export async function addLock(cluster: Cluster, request: AddLockRequest): Promis
   const name = randomUUID();
   const now = cluster.clock.now();
   const expires = ttl === undefined ? undefined : new Date(now.getTime() + ttl * 1000);
-  await cluster.store.update(async (tx) => {
+  const lock = await cluster.store.update(async (tx) => {
     const target = bot === undefined
       ? { instance: await requireInstance(tx, instance ?? "") }
       : { bot };
     if (bot !== undefined) await requireBot(tx, bot);
     const lock: LockItem = { target, message, created: now.toISOString() };
     await tx.put("lock", name, lock, expires ? { expires } : {});
+    return lock;
   });
-  const until = expires ? { expires: expires.toISOString() } : {};
-  await recordChange(cluster, "created", "lock", name, {
-    target: bot === undefined ? { bot_instance_id: instance } : { user: `bot-${bot}` },
-    message,
-    ...until,
-  });
-  return { name, ...until };
+  await recordLock(cluster, { name, lock, expires });
+  return { name, ...(expires && { expires: expires.toISOString() }) };
 }
 
 /** The id of an instance that is written as `<id>` or, as in lists, `<bot>/<id>`. */

@@ -2,7 +2,7 @@ import { IdentityError } from "../../error.ts";
 import type { Transaction } from "../../storage/store.ts";
 import type { BotItem, Cluster, InstanceItem } from "../cluster.ts";
 import type { ResourceRef } from "./admin.ts";
-import { recordChange } from "./_audit.ts";
+import { recordChange, recordLock } from "./_audit.ts";
 import { removeBot, removeInstance } from "./bots.ts";
 import { removeToken } from "./tokens.ts";
 
@@ -29,12 +29,14 @@ export async function removeResource(
         if (!await tx.delete(kind, name)) throw notFound({ kind, name });
       });
       break;
-    case "bot_instance":
-      await cluster.store.update(async (tx) => {
+    case "bot_instance": {
+      const lock = await cluster.store.update(async (tx) => {
         const item = await tx.get<InstanceItem>("instance", name);
         if (!item) throw notFound({ kind, name });
-        await removeInstance(tx, item, cluster.clock.now());
+        return await removeInstance(tx, item, cluster.clock.now());
       });
+      await recordLock(cluster, lock);
+    }
   }
   await recordChange(cluster, "deleted", kind, name);
   return { kind, name };

@@ -5,7 +5,7 @@ import type { Item, Reader, Transaction } from "../../storage/store.ts";
 import type { Cluster, TokenItem } from "../cluster.ts";
 import { tokenItemName } from "../join_bot.ts";
 import type { AddTokenRequest, NewToken, TokenRef, TokenSummary } from "./admin.ts";
-import { recordChange } from "./_audit.ts";
+import { recordChange, tokenFields } from "./_audit.ts";
 import { requireBot } from "./_names.ts";
 import { tokenSchema } from "./_resource_schemas.ts";
 import { DEFAULT_TOKEN_TTL, tokenItem } from "./_token_item.ts";
@@ -44,14 +44,14 @@ export async function addToken(cluster: Cluster, request: AddTokenRequest): Prom
   return token;
 }
 
-/** Never the token itself: whoever reads the log could join with it. */
-export function recordToken(cluster: Cluster, { bot, token, expires }: NewToken): Promise<void> {
-  return recordChange(cluster, "created", "token", tokenItemName(token), {
-    bot_name: bot,
-    expires,
-    roles: ["Bot"],
-    join_method: "token",
-  });
+export function recordToken(cluster: Cluster, token: NewToken): Promise<void> {
+  return recordChange(
+    cluster,
+    "created",
+    "token",
+    tokenItemName(token.token),
+    tokenFields(token),
+  );
 }
 
 function checkValue(value: string): void {
