@@ -1,3 +1,5 @@
+import type { AppLimits } from "./limits.ts";
+
 /** A server that an agent can reach, as configuration and the authority describe it. */
 export interface App {
   readonly name: string;
@@ -13,6 +15,8 @@ export interface App {
   readonly insecureSkipVerify?: boolean;
   /** What HTTP requests to the server say of the caller. */
   readonly rewrite?: Rewrite;
+  /** Where it differs from the limits that the agent has for all of its apps. */
+  readonly limits?: Partial<AppLimits>;
 }
 
 /** How an agent starts an MCP server that speaks over stdin and stdout. */

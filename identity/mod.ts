@@ -23,6 +23,7 @@ export { connectAuthority, parseProxy } from "./authority/client.ts";
 export type { AuthorityClient, ConnectOptions, Trust } from "./authority/client.ts";
 export type { ClusterView, Standing } from "./authority/view.ts";
 export { systemClock } from "./clock.ts";
+export { type AppLimits, DEFAULT_APP_LIMITS } from "./limits.ts";
 export type { Clock } from "./clock.ts";
 export { formatDuration, parseDuration } from "./duration.ts";
 export { IdentityError } from "./error.ts";

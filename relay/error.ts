@@ -1,3 +1,5 @@
+import type { LimitName } from "./limit.ts";
+
 /** What can go wrong with bytes on their way between an MCP client and a server; codes are stable. */
 export type RelayErrorCode =
   | "ACCESS_DENIED"
@@ -22,14 +24,17 @@ export class RelayError extends Error {
   override readonly name = "RelayError";
   readonly code: RelayErrorCode;
   readonly hint: string | undefined;
+  /** The limit that was met, with `LIMIT_EXCEEDED`. */
+  readonly limit: LimitName | undefined;
 
   constructor(
     code: RelayErrorCode,
     message: string,
-    options: { hint?: string; cause?: unknown } = {},
+    options: { hint?: string; limit?: LimitName; cause?: unknown } = {},
   ) {
     super(message, { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
+    this.limit = options.limit;
   }
 }

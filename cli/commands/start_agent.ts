@@ -64,8 +64,8 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
     view: cluster.view,
     hostCredentials: () => agentIdentity.credentials,
     audit: cluster.audit,
-    sessionLimits: config.sessionLimits,
-    callRate: config.callRate,
+    limits: config.agentLimits,
+    appLimits: config.appLimits,
     redactor: config.audit.redact.length > 0
       ? createRedactor(config.audit.redact, cluster.keys.audit.redaction)
       : undefined,

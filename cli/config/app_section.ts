@@ -3,16 +3,17 @@ import { z } from "zod";
 import {
   appFields,
   appLabels,
+  appLimitFields,
   appName,
   checkAppFields,
   oneOrMany,
-  period,
   toApp,
+  toAppLimits,
   toggle,
 } from "../../identity/config/mod.ts";
 import { DEMO_APP } from "../../identity/mod.ts";
-import type { App } from "../../identity/mod.ts";
-import type { CallRate, SessionLimits } from "../../relay/agent/mod.ts";
+import type { App, AppLimits } from "../../identity/mod.ts";
+import type { AgentLimits } from "../../relay/agent/mod.ts";
 
 export type LabelSelector = Readonly<Record<string, readonly string[]>>;
 
@@ -21,10 +22,9 @@ export interface AppSection {
   readonly apps: readonly App[];
   /** Label selectors of app resources that the agent takes up. */
   readonly appSelectors: readonly LabelSelector[];
-  /** What differs from the defaults. */
-  readonly sessionLimits: Partial<SessionLimits>;
-  /** How often one bot may call one tool; unlimited when absent. */
-  readonly callRate: CallRate | undefined;
+  /** What differs from the defaults: of the agent, and of every app without a number of its own. */
+  readonly agentLimits: Partial<AgentLimits>;
+  readonly appLimits: Partial<AppLimits>;
 }
 
 const count = z.number().int().min(1).max(1_000_000).optional();
@@ -44,11 +44,7 @@ export const appSectionSchema = z.strictObject({
   limits: z.strictObject({
     sessions: count,
     sessions_per_bot: count,
-    sessions_per_app: count,
-    idle_timeout: period(1000).optional(),
-    max_duration: period(1000).optional(),
-    calls_per_second: z.number().positive().max(1_000_000).optional(),
-    calls_burst: count,
+    ...appLimitFields,
   }).default({}),
 }).superRefine(({ apps, mcp_demo_server }, context) => {
   const taken = new Set(mcp_demo_server ? [DEMO_APP.name] : []);
@@ -63,20 +59,14 @@ export const appSectionSchema = z.strictObject({
 
 /** What a checked section says; nothing is served when it is switched off. */
 export function readAppSection(raw: z.infer<typeof appSectionSchema>): AppSection {
-  if (!raw.enabled) return { apps: [], appSelectors: [], sessionLimits: {}, callRate: undefined };
-  const { sessions, sessions_per_bot, sessions_per_app, idle_timeout, max_duration } = raw.limits;
-  const { calls_per_second: perSecond, calls_burst } = raw.limits;
+  if (!raw.enabled) return { apps: [], appSelectors: [], agentLimits: {}, appLimits: {} };
+  const { sessions, sessions_per_bot: sessionsPerBot, ...ofApps } = raw.limits;
   return {
-    callRate: perSecond === undefined
-      ? undefined
-      : { perSecond, burst: calls_burst ?? Math.max(1, Math.ceil(perSecond)) },
-    sessionLimits: {
+    agentLimits: {
       ...(sessions !== undefined && { sessions }),
-      ...(sessions_per_bot !== undefined && { sessionsPerBot: sessions_per_bot }),
-      ...(sessions_per_app !== undefined && { sessionsPerApp: sessions_per_app }),
-      ...(idle_timeout !== undefined && { idleMs: idle_timeout }),
-      ...(max_duration !== undefined && { durationMs: max_duration }),
+      ...(sessionsPerBot !== undefined && { sessionsPerBot }),
     },
+    appLimits: toAppLimits(ofApps),
     apps: [
       ...raw.apps.map((app) => toApp(app, app)),
       ...(raw.mcp_demo_server ? [DEMO_APP] : []),

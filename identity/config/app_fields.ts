@@ -2,6 +2,7 @@
 import type { App, McpServer, Rewrite, ValueSource } from "../app.ts";
 import { formatDuration } from "../duration.ts";
 import { toValueSource } from "./_value_source.ts";
+import { toAppLimitFields, toAppLimits } from "./app_limits.ts";
 import type { AppFields } from "./app_schema.ts";
 
 /** Added to MCP apps by the original, so that roles can select them. */
@@ -16,7 +17,7 @@ export interface AppNaming {
 
 /** The app that checked fields describe. */
 export function toApp(naming: AppNaming, fields: AppFields): App {
-  const { commands, insecure_skip_verify, mcp, rewrite } = fields;
+  const { commands, insecure_skip_verify, limits, mcp, rewrite } = fields;
   return {
     name: naming.name,
     description: naming.description,
@@ -28,6 +29,7 @@ export function toApp(naming: AppNaming, fields: AppFields): App {
     ...(mcp && { mcp: toServer(mcp) }),
     ...(insecure_skip_verify && { insecureSkipVerify: true }),
     ...(rewrite && { rewrite: toRewrite(rewrite) }),
+    ...(limits && { limits: toAppLimits(limits) }),
   };
 }
 
@@ -64,7 +66,7 @@ function toRewrite(
 
 /** The fields of an app, as they stand under `spec` of a resource; `toApp()` would read them back. */
 export function toAppFields(app: App): Record<string, unknown> {
-  const { dynamicLabels, insecureSkipVerify, mcp, rewrite, uri } = app;
+  const { dynamicLabels, insecureSkipVerify, limits, mcp, rewrite, uri } = app;
   return {
     uri,
     ...(dynamicLabels && {
@@ -77,6 +79,7 @@ export function toAppFields(app: App): Record<string, unknown> {
     ...(insecureSkipVerify && { insecure_skip_verify: true }),
     ...(mcp && { mcp: serverFields(mcp) }),
     ...(rewrite && { rewrite: rewriteFields(rewrite) }),
+    ...(limits && { limits: toAppLimitFields(limits) }),
   };
 }
 

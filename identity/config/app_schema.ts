@@ -5,6 +5,7 @@
 import * as z from "zod";
 import { appTransport, serverUrl } from "../app.ts";
 import { header, headerName } from "./_header_rules.ts";
+import { appLimitsSchema } from "./app_limits.ts";
 import {
   argv,
   MIN_PERIOD_MS,
@@ -81,6 +82,7 @@ export const appFields = {
   insecure_skip_verify: toggle.optional(),
   commands: z.array(labelCommand.extend({ name: labelName })).max(MAX_LABELS).default([]),
   rewrite: rewrite.optional(),
+  limits: appLimitsSchema,
 };
 
 const fields = z.object(appFields);

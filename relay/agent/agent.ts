@@ -7,6 +7,7 @@ import type { Duplex } from "node:stream";
 import type tls from "node:tls";
 import type {
   App,
+  AppLimits,
   AuditSink,
   Clock,
   ClusterView,
@@ -16,6 +17,7 @@ import type {
   SessionClaims,
   SignAppToken,
 } from "../../identity/mod.ts";
+import { DEFAULT_APP_LIMITS } from "../../identity/mod.ts";
 import { effectivePrincipal } from "../../identity/access/mod.ts";
 import type { Redactor } from "../../identity/audit/mod.ts";
 import type { CertificateInfo } from "../../identity/x509/mod.ts";
@@ -26,15 +28,16 @@ import { Channel } from "../wire/channel.ts";
 import type { AgentObserver } from "../telemetry/observer.ts";
 import { acceptTls, peerCertificate, sayEnd } from "./accept_tls.ts";
 import { admit, judge, type Refused } from "./admission.ts";
-import { type CallRate, CallRates } from "./call_rate.ts";
+import { CallRates } from "./call_rate.ts";
 import { egressOf } from "./egress.ts";
 import { SessionEvents } from "./events.ts";
 import { listTools } from "./list_tools.ts";
 import { Reaper, type ReaperProcess } from "./reaper.ts";
 import { Session } from "./session.ts";
-import { DEFAULT_SESSION_LIMITS, type SessionLimits, tooMany } from "./session_limits.ts";
+import { tooMany } from "./session_limits.ts";
 import { startSessionServer } from "./session_server.ts";
 import { ToldDefinitions } from "./told_definitions.ts";
+import { ServerWatch } from "./upstream/server_watch.ts";
 import { UsedTickets } from "./used_tickets.ts";
 import { Values } from "./values/values.ts";
 
@@ -50,9 +53,8 @@ export interface AgentOptions {
   /** Starts the process that ends servers should the agent be killed; without it they may stay. */
   readonly spawnReaper?: () => ReaperProcess;
   readonly limits?: Partial<AgentLimits>;
-  readonly sessionLimits?: Partial<SessionLimits>;
-  /** Of one bot and one tool; unlimited when absent. */
-  readonly callRate?: CallRate | undefined;
+  /** Of every app that has no number of its own. */
+  readonly appLimits?: Partial<AppLimits>;
   /** Counts and traces; a session does nothing for it when there is none. */
   readonly observer?: AgentObserver | undefined;
   /** An app as this agent's own configuration has it; what the view says of it where absent. */
@@ -68,12 +70,17 @@ export interface AgentLimits {
   readonly handshakeMs: number;
   /** Tickets remembered as used. */
   readonly usedTickets: number;
+  /** Open sessions at a time, of all and of one bot. */
+  readonly sessions: number;
+  readonly sessionsPerBot: number;
 }
 
 export const DEFAULT_AGENT_LIMITS: AgentLimits = {
   connections: 4096,
   handshakeMs: 10_000,
   usedTickets: 200_000,
+  sessions: 4096,
+  sessionsPerBot: 256,
 };
 
 /** Where a connection comes from, as its bringer says. */
@@ -84,8 +91,8 @@ export interface Origin {
 export class Agent {
   readonly #options: AgentOptions;
   readonly #limits: AgentLimits;
-  readonly #sessionLimits: SessionLimits;
-  readonly #rates: CallRates | undefined;
+  readonly #rates: CallRates;
+  readonly #watch: ServerWatch;
   readonly #tickets: UsedTickets;
   readonly #reaper: Reaper | undefined;
   readonly #values: Values;
@@ -99,8 +106,8 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_AGENT_LIMITS, ...options.limits };
-    this.#rates = options.callRate && new CallRates(options.callRate, options.clock);
-    this.#sessionLimits = { ...DEFAULT_SESSION_LIMITS, ...options.sessionLimits };
+    this.#rates = new CallRates(options.clock);
+    this.#watch = new ServerWatch(options.clock, options.log);
     this.#tickets = new UsedTickets(this.#limits.usedTickets);
     this.#values = new Values(options.clock);
     const { spawnReaper, log } = options;
@@ -148,6 +155,7 @@ export class Agent {
     socket.on("error", (error: Error) => log.debug("Connection failed", { error: error.message }));
     if (this.#closing || this.#connections.size >= this.#limits.connections) {
       log.warn("Refused a connection: the agent is full or stopping", { from: from.address });
+      if (!this.#closing) this.#options.observer?.limited("connections");
       socket.destroy();
       return;
     }
@@ -182,7 +190,12 @@ export class Agent {
     const verdict = judge(admission.claims, view);
     if (verdict.kind === "refused") return this.#refuse(stream, from, certificate, verdict);
     if (this.#closing) return void stream.destroy();
-    const excess = tooMany(admission.claims, this.#sessions.values(), this.#sessionLimits);
+    const limits = this.#limitsOf(verdict.app);
+    const { sessionsPerApp } = limits;
+    const excess = tooMany(admission.claims, this.#sessions.values(), {
+      ...this.#limits,
+      sessionsPerApp,
+    });
     if (excess) {
       const because = excess.message;
       return this.#refuse(stream, from, certificate, { kind: "refused", end: excess, because });
@@ -200,7 +213,7 @@ export class Agent {
         log,
         tasks: this.#tasksOf(verdict.app),
         told: this.#told,
-        limits: this.#sessionLimits,
+        limits,
         rates: this.#rates,
         observer: this.#options.observer?.session(verdict.app, admission.claims),
         egress: (presented, principal) => {
@@ -236,6 +249,7 @@ export class Agent {
     if (claims.kind === "session") {
       const app = view.app(claims.app);
       this.#options.observer?.refused(app);
+      if (end.limit) this.#options.observer?.limited(end.limit);
       const events = new SessionEvents(claims, app);
       await audit.append(events.refusedStart({ address: from.address, end, because }));
     }
@@ -245,7 +259,23 @@ export class Agent {
   #serverOptions(presented: App) {
     const { clock, log, view } = this.#options;
     const app = this.#settingsOf(presented);
-    return { app, cluster: view.cluster, values: this.#values, reaper: this.#reaper, clock, log };
+    return {
+      app,
+      appLimits: this.#limitsOf(app),
+      cluster: view.cluster,
+      values: this.#values,
+      reaper: this.#reaper,
+      watch: this.#watch,
+      clock,
+      log,
+    };
+  }
+
+  /** What sessions with an app may cost now; those that are open keep what they began with. */
+  #limitsOf({ limits, name }: App): AppLimits {
+    const { appLimits, appSettings } = this.#options;
+    const own = appSettings ? appSettings(name)?.limits : limits;
+    return { ...DEFAULT_APP_LIMITS, ...appLimits, ...own };
   }
 
   /** What the view says is not enough to reach a server where there are settings of our own. */

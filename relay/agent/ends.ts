@@ -7,7 +7,8 @@ export function upstreamEnd(
   code: "UPSTREAM_EXITED" | "UPSTREAM_START_FAILED",
   error: RelayError,
 ): End {
-  const { message, hint } = error;
+  const { hint, limit, message } = error;
+  if (limit !== undefined) return { code: "LIMIT_EXCEEDED", message, limit };
   return hint === undefined ? { code, message } : { code, message, hint };
 }
 

@@ -7,7 +7,5 @@ export {
   DEFAULT_AGENT_LIMITS,
   type Origin,
 } from "./agent.ts";
-export type { CallRate } from "./call_rate.ts";
-export type { SessionLimits } from "./session_limits.ts";
 export { type ReaperProcess, runReaper, spawnReaper } from "./reaper.ts";
 export { ServedApps, type ServedAppsOptions } from "./apps/served_apps.ts";

@@ -7,15 +7,25 @@ import { randomUUID } from "node:crypto";
 import type { Buffer } from "node:buffer";
 import { effectivePrincipal } from "../../identity/access/mod.ts";
 import type { Redactor } from "../../identity/audit/mod.ts";
-import type { App, AuditSink, Clock, ClusterView, Log, Principal } from "../../identity/mod.ts";
+import type {
+  App,
+  AppLimits,
+  AuditSink,
+  Clock,
+  ClusterView,
+  Log,
+  Principal,
+} from "../../identity/mod.ts";
 import type { AppPolicy } from "../../policy/mod.ts";
 import { after } from "../after.ts";
 import { RelayError } from "../error.ts";
 import { Gate } from "../gate/gate.ts";
-import type { GateStep, Withheld } from "../gate/step.ts";
+import { GATE_LIMITS } from "../gate/limits.ts";
+import type { GateRecord, GateStep, Withheld } from "../gate/step.ts";
 import type { TaskRegistry } from "../gate/tasks.ts";
 import type { SessionObserver } from "../telemetry/observer.ts";
 import type { Channel, ChannelHandlers } from "../wire/channel.ts";
+import { excerptOf } from "../wire/excerpt.ts";
 import { FrameType } from "../wire/frame.ts";
 import { type End, type Hello, parseHello } from "../wire/handshake.ts";
 import { DEFAULT_WINDOW } from "../wire/outbox.ts";
@@ -27,7 +37,7 @@ import { failureEnd, upstreamEnd } from "./ends.ts";
 import { SessionEvents } from "./events.ts";
 import { Lane } from "./lane.ts";
 import { Recorder } from "./recorder.ts";
-import { DEFAULT_SESSION_LIMITS, type SessionLimits, SessionTime } from "./session_limits.ts";
+import { exceeded, SessionTime } from "./session_limits.ts";
 import type { ToldDefinitions } from "./told_definitions.ts";
 import type { Listened, Upstream, UpstreamHandlers } from "./upstream/upstream.ts";
 
@@ -47,8 +57,8 @@ export interface SessionOptions {
   readonly log: Log;
   readonly tasks: TaskRegistry;
   readonly told: ToldDefinitions;
-  readonly limits?: SessionLimits;
-  readonly rates?: CallRates | undefined;
+  readonly limits: AppLimits;
+  readonly rates: CallRates;
   readonly observer?: SessionObserver | undefined;
   /** How the server is reached, for the audit log. */
   readonly egress: (app: App, principal: Principal) => Egress;
@@ -81,7 +91,7 @@ export class Session implements ChannelHandlers {
     { app, policy }: { app: App; policy: AppPolicy },
     connect: (handlers: ChannelHandlers) => Channel,
   ) {
-    const { admission: { claims }, audit, clock, rates, view } = options;
+    const { admission: { claims }, audit, clock, limits, view } = options;
     this.#options = options;
     this.#policy = policy;
     const events = new SessionEvents(claims, app, options.redactor);
@@ -94,7 +104,12 @@ export class Session implements ChannelHandlers {
       newDecisionId: randomUUID,
       tasks: options.tasks,
       owner: `${claims.bot}/${claims.instance}`,
-      takeCall: rates && ((tool) => rates.take(claims.bot, claims.app, tool)),
+      limits: {
+        ...GATE_LIMITS,
+        messageDepth: limits.messageDepth,
+        clientRequests: limits.pendingRequests,
+      },
+      takeCall: takeCall(options),
     });
     this.#channel = connect(this);
     this.#unsubscribe = view.subscribe(() => this.#reconsider());
@@ -104,9 +119,10 @@ export class Session implements ChannelHandlers {
       if (!this.#started) this.end({ code: "PROTOCOL", message: "No HELLO came in time" });
     });
     after(clock, this.#certificate.remaining, this.#over.signal, () => this.#expire());
-    const { limits = DEFAULT_SESSION_LIMITS } = options;
-    const { signal } = this.#over;
-    this.#time = new SessionTime({ clock, signal, limits }, (end) => this.end(end, end.message));
+    this.#time = new SessionTime(
+      { app: app.name, clock, limits, signal: this.#over.signal },
+      (end) => this.end(end, end.message),
+    );
   }
 
   /** Resolves when nothing of the session is left. */
@@ -145,7 +161,10 @@ export class Session implements ChannelHandlers {
   onMessage(body: Buffer): void {
     if (this.#early) return void this.#early.push(body);
     if (this.#certificate.remaining <= 0) return this.#expire();
-    const step = this.#gate.fromClient(body);
+    const step = body.length > this.#options.limits.messageBytes
+      ? this.#gate.oversized("client", excerptOf(body))
+      : this.#gate.fromClient(body);
+    if (step.forward && step.records.some(isGreeting)) this.#time.asked();
     this.#apply(this.#options.observer?.fromClient(step) ?? step, body.length);
   }
 
@@ -167,11 +186,8 @@ export class Session implements ChannelHandlers {
     // If it was an answer, somebody waits for it and nobody can tell who.
     if (step.forward || step.reply || step.close) return;
     const message = "The server has sent a message that is too large, and nobody can tell which";
-    this.#fromServer.push({
-      ready: undefined,
-      bytes: 0,
-      act: () => this.end({ code: "LIMIT_EXCEEDED", message }),
-    });
+    const end = exceeded("message_size", message);
+    this.#fromServer.push({ ready: undefined, bytes: 0, act: () => this.end(end) });
   }
 
   #onServerListen(listened: Listened): void {
@@ -242,6 +258,7 @@ export class Session implements ChannelHandlers {
   /** The same for a message of the server. */
   #applyServer(step: GateStep, bytes: number): void {
     this.#time.touch();
+    this.#time.answered();
     this.#options.observer?.noted(step.records);
     this.#fromServer.push({
       ready: this.#recorder.messages(step.records),
@@ -344,4 +361,18 @@ export class Session implements ChannelHandlers {
     await this.#upstream?.close();
     this.#closed.resolve();
   }
+}
+
+/** The first request of a session in either era. */
+function isGreeting({ kind, method }: GateRecord): boolean {
+  return kind === "request" && (method === "initialize" || method === "server/discover");
+}
+
+function takeCall(
+  { admission: { claims: { app, bot } }, limits, rates }: SessionOptions,
+): ((tool: string) => number | undefined) | undefined {
+  const { callsBurst, callsPerSecond: perSecond } = limits;
+  if (perSecond === undefined) return undefined;
+  const rate = { perSecond, burst: callsBurst ?? Math.max(1, Math.ceil(perSecond)) };
+  return (tool) => rates.take({ bot, app, tool }, rate);
 }

@@ -1,32 +1,21 @@
 /** How many sessions there may be, and for how long. */
-import type { Clock, SessionClaims } from "../../identity/mod.ts";
+import type { AppLimits, Clock, SessionClaims } from "../../identity/mod.ts";
 import { after } from "../after.ts";
+import type { LimitName } from "../limit.ts";
 import type { End } from "../wire/handshake.ts";
 
-export interface SessionLimits {
-  /** Open sessions at a time: of the agent, of one bot, of one app. */
+/** Open sessions at a time: of the agent, of one bot, of one app. */
+export interface SessionNumbers {
   readonly sessions: number;
   readonly sessionsPerBot: number;
   readonly sessionsPerApp: number;
-  /** Milliseconds without a message from either side; no limit when absent. */
-  readonly idleMs: number | undefined;
-  /** Milliseconds from a session's start, within what its certificate allows. */
-  readonly durationMs: number | undefined;
 }
-
-export const DEFAULT_SESSION_LIMITS: SessionLimits = {
-  sessions: 4096,
-  sessionsPerBot: 256,
-  sessionsPerApp: 1024,
-  idleMs: undefined,
-  durationMs: undefined,
-};
 
 /** Why one more session would be too many; nothing when it is not. */
 export function tooMany(
   { bot, app }: SessionClaims,
   open: Iterable<SessionClaims>,
-  limits: SessionLimits,
+  limits: SessionNumbers,
 ): End | undefined {
   let [all, ofBot, ofApp] = [0, 0, 0];
   for (const claims of open) {
@@ -35,47 +24,45 @@ export function tooMany(
     if (claims.app === app) ofApp++;
   }
   if (ofBot >= limits.sessionsPerBot) {
-    return exceeded(
-      `Bot "${bot}" has ${ofBot} sessions here, as many as it may (sessions_per_bot)`,
-    );
+    const message = `Bot "${bot}" has ${ofBot} sessions here, as many as it may`;
+    return exceeded("sessions_per_bot", message);
   }
   if (ofApp >= limits.sessionsPerApp) {
-    return exceeded(`App "${app}" has ${ofApp} sessions, as many as it may (sessions_per_app)`);
+    return exceeded("sessions_per_app", `App "${app}" has ${ofApp} sessions, as many as it may`);
   }
   if (all >= limits.sessions) {
-    return exceeded("The agent has as many sessions as it may (sessions)");
+    return exceeded("sessions", "The agent has as many sessions as it may");
   }
   return undefined;
 }
 
+export interface SessionTimeOptions {
+  readonly app: string;
+  readonly clock: Clock;
+  /** Aborted when the session is over. */
+  readonly signal: AbortSignal;
+  readonly limits: Pick<AppLimits, "idleMs" | "durationMs" | "startMs">;
+}
+
 /** Watches over the time of one session. */
 export class SessionTime {
+  readonly #options: SessionTimeOptions;
   readonly #clock: Clock;
+  readonly #end: (end: End) => void;
+  readonly #answered = new AbortController();
+  #asked = false;
   #last: number;
 
   /** `end` is called once, unless `signal` is aborted before. */
-  constructor(
-    { clock, signal, limits: { idleMs, durationMs } }: {
-      readonly clock: Clock;
-      readonly signal: AbortSignal;
-      readonly limits: SessionLimits;
-    },
-    end: (end: End) => void,
-  ) {
+  constructor(options: SessionTimeOptions, end: (end: End) => void) {
+    const { clock, signal, limits: { idleMs, durationMs } } = options;
+    this.#options = options;
     this.#clock = clock;
+    this.#end = end;
     this.#last = clock.monotonic();
     if (durationMs !== undefined) {
-      after(
-        clock,
-        durationMs,
-        signal,
-        () =>
-          end(
-            exceeded(
-              `The session has lasted as long as it may, ${durationMs / 1000} s (max_duration)`,
-            ),
-          ),
-      );
+      const message = `The session has lasted as long as it may, ${durationMs / 1000} s`;
+      after(clock, durationMs, signal, () => end(exceeded("max_duration", message)));
     }
     if (idleMs !== undefined) this.#watch(idleMs, idleMs, signal, end);
   }
@@ -85,15 +72,36 @@ export class SessionTime {
     this.#last = this.#clock.monotonic();
   }
 
+  /** The server has been asked who it is; `answered()` is to follow. */
+  asked(): void {
+    if (this.#asked) return;
+    this.#asked = true;
+    const { app, limits: { startMs }, signal } = this.#options;
+    const message = `MCP server "${app}" has not answered within ${startMs / 1000} s`;
+    const waiting = AbortSignal.any([signal, this.#answered.signal]);
+    after(
+      this.#clock,
+      startMs,
+      waiting,
+      () => this.#end(exceeded("start_timeout", message)),
+    );
+  }
+
+  /** The server has said something. */
+  answered(): void {
+    if (this.#asked && !this.#answered.signal.aborted) this.#answered.abort();
+  }
+
   #watch(ms: number, idleMs: number, signal: AbortSignal, end: (end: End) => void): void {
     after(this.#clock, ms, signal, () => {
       const left = idleMs - (this.#clock.monotonic() - this.#last);
       if (left > 0) return this.#watch(left, idleMs, signal, end);
-      end(exceeded(`Nobody has said anything for ${idleMs / 1000} s (idle_timeout)`));
+      end(exceeded("idle_timeout", `Nobody has said anything for ${idleMs / 1000} s`));
     });
   }
 }
 
-function exceeded(message: string): End {
-  return { code: "LIMIT_EXCEEDED", message };
+/** The end of a session that has met a limit, which its message names. */
+export function exceeded(limit: LimitName, message: string): End {
+  return { code: "LIMIT_EXCEEDED", message: `${message} (${limit})`, limit };
 }

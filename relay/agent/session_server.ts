@@ -1,6 +1,7 @@
 /** The MCP server of one session, with what the app's configuration promises it about the caller. */
 import {
   type App,
+  type AppLimits,
   appTransport,
   type Clock,
   DEMO_APP,
@@ -11,6 +12,7 @@ import {
 import type { Reaper } from "./reaper.ts";
 import { headerSource } from "./upstream/headers.ts";
 import { startUpstream } from "./upstream/start.ts";
+import type { ServerWatch } from "./upstream/server_watch.ts";
 import type { Upstream, UpstreamHandlers } from "./upstream/upstream.ts";
 import type { Values } from "./values/values.ts";
 
@@ -25,6 +27,8 @@ export interface SessionServerOptions {
   readonly signAppToken: SignAppToken | undefined;
   readonly values: Values;
   readonly reaper: Reaper | undefined;
+  readonly watch: ServerWatch;
+  readonly appLimits: AppLimits;
   readonly clock: Clock;
   readonly log: Log;
 }

@@ -3,6 +3,7 @@ import { errorReply, type MessageId, type Refusal } from "../wire/refusal.ts";
 import type { Message, NotificationMessage, RequestMessage } from "../wire/scanner.ts";
 import type { RpcError } from "./_judge.ts";
 import type { ClientRequest } from "./_state.ts";
+import { limitMet } from "./limits.ts";
 import type { GateClose, GateReason, GateRecord, GateStep, Side, Withheld } from "./step.ts";
 
 /** It goes on as it is. */
@@ -15,9 +16,10 @@ export function drop(record: GateRecord, reason: GateReason): GateStep {
   return { records: [{ ...record, outcome: "dropped", reason }] };
 }
 
-/** The sender gets an error instead of an answer. */
+/** The sender gets an error instead of an answer; one about a limit names it. */
 export function refuse(id: MessageId | undefined, error: RpcError, record: GateRecord): GateStep {
-  const { code, message, data } = error;
+  const limit = limitMet(record);
+  const { code, message, data = limit && `limit ${limit}` } = error;
   return {
     reply: errorReply(id, code, message, data),
     records: [{ ...record, outcome: "refused", error: { code, message } }],
@@ -143,5 +145,6 @@ export const NO_ACCESS: RpcError = {
 export const ACCESS_LOST: GateClose = { code: "ACCESS_DENIED", message: NO_ACCESS.message };
 export const TOO_MANY: GateClose = {
   code: "LIMIT_EXCEEDED",
-  message: "The session has more cancelled requests without an answer than it may",
+  message:
+    "The session has more cancelled requests without an answer than it may (cancelled_requests)",
 };

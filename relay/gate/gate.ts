@@ -41,12 +41,14 @@ export class Gate {
   readonly #owner: string;
   readonly #definitions: Definitions;
   readonly #state: State;
+  readonly #maxDepth: number;
 
   constructor(options: GateOptions) {
     const { policy, newDecisionId, limits = GATE_LIMITS, tasks, owner = "", takeCall } = options;
     this.#policy = policy;
     this.#tasks = tasks ?? new TaskRegistry(limits.tasks);
     this.#owner = owner;
+    this.#maxDepth = limits.messageDepth;
     this.#definitions = new Definitions(limits.listedNames);
     this.#state = {
       fromClient: new Pending(limits.clientRequests, limits.cancelled),
@@ -61,7 +63,7 @@ export class Gate {
   /** A line from the client, without its line end. */
   fromClient(line: Uint8Array): GateStep {
     const context = this.#context();
-    const scan = scanMessage(line);
+    const scan = scanMessage(line, this.#maxDepth);
     if (!scan.ok) return invalidFromClient(this.#state, scan.refusal, line.length);
     const { message } = scan;
     if (context.policy.access.effect === "deny") {
@@ -81,7 +83,7 @@ export class Gate {
   fromServer(line: Uint8Array): GateStep {
     const context = this.#context();
     if (context.policy.access.effect === "deny") return this.#accessLost(undefined, line.length);
-    const scan = scanMessage(line);
+    const scan = scanMessage(line, this.#maxDepth);
     if (!scan.ok) {
       return invalidFromServer(this.#state, withPeekedId(scan.refusal, line), line.length);
     }

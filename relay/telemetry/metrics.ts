@@ -11,7 +11,9 @@ import {
   SERVER_REQUESTS,
 } from "../gate/methods.ts";
 import { type App, appTransport } from "../../identity/mod.ts";
+import { limitMet } from "../gate/limits.ts";
 import type { GateRecord } from "../gate/step.ts";
+import { LIMIT_NAMES, type LimitName } from "../limit.ts";
 import type { AgentObserver, SessionObserver } from "./observer.ts";
 
 /** What is read from the agent when somebody asks for metrics. */
@@ -93,6 +95,15 @@ export function createMetrics(registry: Registry): Metrics {
     labelNames: ["app", "from", "reason"],
     registers,
   });
+  const limitHits = new Counter({
+    name: "postern_limit_hits_total",
+    help: "How often somebody has met a limit",
+    labelNames: ["limit"],
+    registers,
+  });
+  const limited = (limit: LimitName) => limitHits.inc({ limit });
+  // All of them from the start, so that a rate can be told when the first one comes.
+  for (const limit of LIMIT_NAMES) limitHits.inc({ limit }, 0);
   const duration = new Histogram({
     name: "postern_mcp_request_duration_seconds",
     help: "From a client's request at the agent to the server's answer there",
@@ -113,6 +124,8 @@ export function createMetrics(registry: Registry): Metrics {
             by.inc({ transport, type: record.kind, method: knownMethod(record) });
             if (record.outcome !== "forwarded" && record.reason !== undefined) {
               stopped.inc({ app: app.name, from: record.from, reason: record.reason });
+              const limit = limitMet(record);
+              if (limit) limited(limit);
             }
             time(record);
           }
@@ -138,12 +151,14 @@ export function createMetrics(registry: Registry): Metrics {
           },
           noted: count,
           startFailed: () => setupErrors.inc({ transport }),
-          ended({ code }) {
+          ended({ code, limit }) {
             active.dec({ transport });
             ends.inc({ reason: code });
+            if (limit) limited(limit);
           },
         } satisfies SessionObserver;
       },
+      limited,
       refused: (app) => setupErrors.inc({ transport: app ? transportOf(app) : "unknown" }),
     },
     watch(agent) {

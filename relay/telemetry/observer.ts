@@ -4,6 +4,7 @@
  */
 import type { App, SessionClaims } from "../../identity/mod.ts";
 import type { GateRecord, GateStep } from "../gate/step.ts";
+import type { LimitName } from "../limit.ts";
 import type { End } from "../wire/handshake.ts";
 
 export interface AgentObserver {
@@ -11,6 +12,8 @@ export interface AgentObserver {
   session(app: App, claims: SessionClaims): SessionObserver;
   /** Somebody proven was refused before there was a session. */
   refused(app: App | undefined): void;
+  /** Somebody without a session has met a limit. */
+  limited(limit: LimitName): void;
 }
 
 export interface SessionObserver {
@@ -37,5 +40,6 @@ export function allObservers(observers: readonly AgentObserver[]): AgentObserver
       };
     },
     refused: (app) => observers.forEach((observer) => observer.refused(app)),
+    limited: (limit) => observers.forEach((observer) => observer.limited(limit)),
   };
 }

@@ -73,6 +73,7 @@ export function createTracing(options: TracingOptions): Tracing {
     observer: {
       session: (app, claims) => new TracedSession(tracer, app, claims),
       refused: () => {},
+      limited: () => {},
     },
     async close() {
       let timer: ReturnType<typeof setTimeout> | undefined;

@@ -25,9 +25,13 @@ export type Compacted =
  * more escapes than they need, numbers digit by digit. `undefined` if it is not JSON. An ambiguity
  * does not stop the work, so that the id of the message, which often comes last, is still found.
  */
-export function compact(line: Uint8Array, listener: MemberListener): Compacted {
+export function compact(
+  line: Uint8Array,
+  listener: MemberListener,
+  maxDepth = MAX_DEPTH,
+): Compacted {
   const text = copyText(line);
-  return text && new Compactor(text.bytes, text.length, listener).run();
+  return text && new Compactor(text.bytes, text.length, listener, maxDepth).run();
 }
 
 /** Edits the text in place: what is written never overtakes what is read. */
@@ -38,6 +42,7 @@ class Compactor implements Cursor {
   readonly #length: number;
   readonly #listener: MemberListener;
   readonly #keys: KeySet;
+  readonly #maxDepth: number;
   #ambiguity: Ambiguity | undefined;
   #depth = 0;
   /** For each open container, 1 if it is an object. */
@@ -50,7 +55,8 @@ class Compactor implements Cursor {
   #backslash = -1;
   #control = -1;
 
-  constructor(bytes: Uint8Array, length: number, listener: MemberListener) {
+  constructor(bytes: Uint8Array, length: number, listener: MemberListener, maxDepth: number) {
+    this.#maxDepth = maxDepth;
     this.#bytes = bytes;
     this.#length = length;
     this.#listener = listener;
@@ -122,7 +128,7 @@ class Compactor implements Cursor {
     this.#bytes[this.o++] = object === 1 ? 0x7b : 0x5b;
     this.i++;
     this.#objects[this.#depth++] = object;
-    if (this.#depth > MAX_DEPTH) this.#ambiguity ??= "too_deep";
+    if (this.#depth > this.#maxDepth) this.#ambiguity ??= "too_deep";
     else if (object === 1) this.#keys.open();
   }
 
@@ -130,7 +136,7 @@ class Compactor implements Cursor {
     const object = this.#objects[--this.#depth] === 1;
     this.#bytes[this.o++] = object ? 0x7d : 0x5d;
     this.i++;
-    if (object && this.#depth < MAX_DEPTH) this.#keys.close();
+    if (object && this.#depth < this.#maxDepth) this.#keys.close();
   }
 
   /** A key with its colon. */
@@ -140,7 +146,7 @@ class Compactor implements Cursor {
     if (b[this.i] !== 0x22 || !this.#string()) return false;
     const end = this.o - 1;
     const depth = this.#depth;
-    if (depth <= MAX_DEPTH && !this.#keys.add(start, end)) this.#ambiguity ??= "duplicate_key";
+    if (depth <= this.#maxDepth && !this.#keys.add(start, end)) this.#ambiguity ??= "duplicate_key";
     // Depth 2 is of interest inside objects only, and there it is always a member's value.
     if (depth <= 2 && this.#objects[0] === 1) {
       this.#listener.key(depth as 1 | 2, start, end, b);

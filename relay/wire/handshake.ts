@@ -4,6 +4,7 @@
  */
 import { Buffer } from "node:buffer";
 import { RelayError } from "../error.ts";
+import type { LimitName } from "../limit.ts";
 import type { Window } from "./outbox.ts";
 
 /** What the bridge says first. */
@@ -46,6 +47,8 @@ export interface End {
   /** One sentence for a person. */
   readonly message: string;
   readonly hint?: string;
+  /** The limit that was met, with `LIMIT_EXCEEDED`. */
+  readonly limit?: LimitName;
 }
 
 export function encodeBody(body: Hello | Welcome | End): Buffer {

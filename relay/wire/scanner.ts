@@ -52,10 +52,10 @@ export interface ErrorMessage extends Scanned {
 }
 
 /** Scans one line, without its LF; one CR at its end is dropped. */
-export function scanMessage(line: Uint8Array): ScanResult {
+export function scanMessage(line: Uint8Array, maxDepth = MAX_DEPTH): ScanResult {
   const text = line[line.length - 1] === 0x0d ? line.subarray(0, -1) : line;
   const members = new Members();
-  const compacted = compact(text, members);
+  const compacted = compact(text, members, maxDepth);
   if (compacted === undefined) {
     return refuse(members, "not_json", "The message is not valid JSON in UTF-8", -32700);
   }
@@ -66,7 +66,7 @@ export function scanMessage(line: Uint8Array): ScanResult {
     return refuse(members, "duplicate_key", "An object has the same key twice");
   }
   if (ambiguity === "too_deep") {
-    return refuse(members, "too_deep", `The message is nested deeper than ${MAX_DEPTH} levels`);
+    return refuse(members, "too_deep", `The message is nested deeper than ${maxDepth} levels`);
   }
   if (members.twin) {
     return refuse(members, "ambiguous_key", "A key differs from a known one only in case");

@@ -55,8 +55,8 @@ test("parseClusterConfig() reads the guide's file", () => {
       },
     }],
     appSelectors: [{ env: ["dev", "test"] }],
-    sessionLimits: {},
-    callRate: undefined,
+    agentLimits: {},
+    appLimits: {},
     audit: { mode: "best_effort", redact: [], spoolLimitMib: 256 },
     diagnostics: undefined,
     tracing: undefined,
@@ -109,8 +109,8 @@ test("parseClusterConfig() fills an empty file with private defaults", () => {
     publicAddrs: [],
     apps: [],
     appSelectors: [],
-    sessionLimits: {},
-    callRate: undefined,
+    agentLimits: {},
+    appLimits: {},
     audit: { mode: "best_effort", redact: [], spoolLimitMib: 256 },
     diagnostics: undefined,
     tracing: undefined,
@@ -193,9 +193,14 @@ for (const { what, yaml, says } of bad) {
   });
 }
 
-test("parseClusterConfig() reads the limits of sessions, and refuses what is none", () => {
-  const limits = (text: string) =>
-    parseClusterConfig(`app_service: {limits: {${text}}}`, "f").sessionLimits;
+test("parseClusterConfig() reads limits of the agent and of apps, and refuses what is none", () => {
+  const limits = (text: string) => {
+    const { agentLimits, appLimits } = parseClusterConfig(
+      `app_service: {limits: {${text}}}`,
+      "f",
+    );
+    return { ...agentLimits, ...appLimits };
+  };
   assert.deepEqual(
     limits("sessions: 100, sessions_per_bot: 2, idle_timeout: 10m, max_duration: 8h"),
     {
@@ -205,10 +210,16 @@ test("parseClusterConfig() reads the limits of sessions, and refuses what is non
       durationMs: 8 * 3_600_000,
     },
   );
-  const rate = (text: string) =>
-    parseClusterConfig(`app_service: {limits: {${text}}}`, "f").callRate;
-  assert.deepEqual(rate("calls_per_second: 0.5"), { perSecond: 0.5, burst: 1 });
-  assert.deepEqual(rate("calls_per_second: 10, calls_burst: 40"), { perSecond: 10, burst: 40 });
+  assert.deepEqual(limits("message_size_mib: 0.5, calls_per_second: 0.5, server_memory_mib: 64"), {
+    messageBytes: 512 * 1024,
+    callsPerSecond: 0.5,
+    serverMemory: 64 * 1024 * 1024,
+  });
+  const own = parseClusterConfig(
+    `app_service: {apps: [{name: a, uri: "mcp+http://h", limits: {sessions_per_app: 3}}]}`,
+    "f",
+  );
+  assert.deepEqual(own.apps[0]?.limits, { sessionsPerApp: 3 });
   for (
     const bad of [
       "calls_per_second: 0",
@@ -216,6 +227,9 @@ test("parseClusterConfig() reads the limits of sessions, and refuses what is non
       "idle_timeout: 10",
       "max_duration: 1ms",
       "session: 1",
+      "message_size_mib: 17",
+      "message_depth: 129",
+      "pending_requests: 10001",
     ]
   ) {
     assert.throws(() => limits(bad), /f:1:/, bad);

@@ -2,9 +2,10 @@
 // where the state says so.
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { type App, silentLog, systemClock } from "../../identity/mod.ts";
+import { type App, DEFAULT_APP_LIMITS, silentLog, systemClock } from "../../identity/mod.ts";
 import { createCa, readCertificate } from "../../identity/x509/mod.ts";
 import { admit, judge } from "../../relay/agent/admission.ts";
+import { CallRates } from "../../relay/agent/call_rate.ts";
 import { Session } from "../../relay/agent/session.ts";
 import type { Upstream, UpstreamHandlers } from "../../relay/agent/upstream/upstream.ts";
 import { UsedTickets } from "../../relay/agent/used_tickets.ts";
@@ -128,6 +129,8 @@ function open(
       tasks: new TaskRegistry(10),
       told: new ToldDefinitions(),
       egress: () => ({ authType: "unknown" }),
+      limits: DEFAULT_APP_LIMITS,
+      rates: new CallRates(systemClock),
       startUpstream: server.start,
     },
     verdict,

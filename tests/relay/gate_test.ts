@@ -272,7 +272,7 @@ test("an oversized line is refused under its id where the id can be known", () =
     assert.deepEqual(read(reply), {
       jsonrpc: "2.0",
       ...(id === undefined ? {} : { id }),
-      error: { code: -32600, message: "The message is too large" },
+      error: { code: -32600, message: "The message is too large", data: "limit message_size" },
     }, line.slice(-60));
     assert.equal(records[0]?.bytes, utf8.encode(line).length);
   }

@@ -4,14 +4,16 @@ import { test, type TestContext } from "../support/harness.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 import { connectRaw } from "../support/raw_bridge.ts";
 import { fixtureApp, startCluster } from "../support/relay_cluster.ts";
-import type { SessionLimits } from "../../relay/agent/mod.ts";
+import type { AppLimits } from "../../identity/mod.ts";
+import type { AgentLimits } from "../../relay/agent/mod.ts";
 
 async function setUp(
   context: TestContext,
-  sessionLimits: Partial<SessionLimits>,
+  limits: Partial<AppLimits & AgentLimits>,
   clock?: ManualClock,
 ) {
-  const cluster = await startCluster({ sessionLimits, ...(clock && { clock }) });
+  // The agent takes from each what it knows.
+  const cluster = await startCluster({ limits, appLimits: limits, ...(clock && { clock }) });
   context.cleanup(() => cluster.close());
   for (const name of ["fixture", "second"]) cluster.view.apps.set(name, fixtureApp(name));
   return {
@@ -94,7 +96,7 @@ test("a session ends when it has lasted as long as it may", async (context) => {
 
 test("a tool that is called too often is refused, by bot and tool, and again allowed after the wait", async (context) => {
   const clock = new ManualClock();
-  const cluster = await startCluster({ callRate: { perSecond: 2, burst: 2 }, clock });
+  const cluster = await startCluster({ appLimits: { callsPerSecond: 2, callsBurst: 2 }, clock });
   context.cleanup(() => cluster.close());
   cluster.view.apps.set("fixture", fixtureApp("fixture"));
   const open = async (bot: string) => {

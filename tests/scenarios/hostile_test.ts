@@ -28,6 +28,9 @@ const LINE_MB = 512;
 /** Bytes that it may grow by while all of the flood waits for the reader. */
 const WAITING = 192 * MB;
 
+/** What a server may take. */
+const SERVER_MEMORY = 512 * MB;
+
 /** Requests that one session may have in flight. */
 const IN_FLIGHT = 10_000;
 
@@ -64,6 +67,8 @@ class Stage {
         run_as_host_user: ${currentUser()}
         env:
           LEAK_RUN: ${JSON.stringify(run)}
+      limits:
+        server_memory_mib: ${SERVER_MEMORY / MB}
 `;
     const guide = await Guide.start(context, { sections });
     await guide.join();
@@ -201,6 +206,15 @@ test(
   },
   options,
 );
+
+test("a server that eats memory is ended, and its client is told why", async (context) => {
+  const stage = await Stage.set(context);
+  const peer = stage.open();
+  peer.send(callLine(1, "eat", { count: 2 * SERVER_MEMORY / MB, size: MB }));
+  const { error } = await answered(peer, 1);
+  assert.match(error?.message ?? "", /MiB of memory, more than it may \(server_memory\)/);
+  await stage.clear(peer);
+}, options);
 
 test("a line of 512 MB is refused by its id, and kept in neither program", async (context) => {
   const stage = await Stage.set(context);

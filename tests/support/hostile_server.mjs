@@ -7,6 +7,7 @@ setInterval(() => {}, 60_000);
 
 /** Calls that wait until the client says that its roots have changed. */
 const held = [];
+const eaten = [];
 let rest = "";
 process.stdin.setEncoding("latin1").on("data", (chunk) => {
   const lines = (rest + chunk).split("\n");
@@ -28,6 +29,12 @@ async function call(id, name, { count = 0, size = 0 }, progressToken) {
   switch (name) {
     case "hold":
       return held.push(id);
+    case "eat":
+      for (let i = 0; i < count; i++) {
+        eaten.push(Buffer.alloc(size, 1));
+        await new Promise(setImmediate);
+      }
+      return;
     case "half":
       return process.stdout.write(`{"jsonrpc":"2.0","id":${id},"result":{"content":[`);
     case "strange":

@@ -1,5 +1,6 @@
 // A small MCP server for tests. It speaks JSON-RPC over stdio and does what its tools are named.
 import { spawn } from "node:child_process";
+import { openSync } from "node:fs";
 import process from "node:process";
 
 const [mode, argument] = process.argv.slice(2);
@@ -17,6 +18,7 @@ if (mode === "stubborn") {
   });
 }
 
+const eaten = [];
 let buffered = Buffer.alloc(0);
 let chunks = [];
 process.stdin.on("data", (chunk) => {
@@ -66,6 +68,21 @@ function call(id, name, args) {
       return text(id, args.text);
     case "env":
       return text(id, JSON.stringify({ env: process.env, pid: process.pid, cwd: process.cwd() }));
+    case "eat":
+      eaten.push(Buffer.alloc(args.mib * 1024 * 1024, 1));
+      return text(id, "eaten");
+    case "breed":
+      for (let i = 0; i < args.count; i++) spawn("sleep", ["600"], { stdio: "ignore" });
+      return text(id, "bred");
+    case "burn":
+      for (;;);
+    case "files":
+      try {
+        for (;;) openSync("/dev/null", "r");
+      } catch ({ code }) {
+        return text(id, code);
+      }
+    // falls through: the lines above always return
     case "die":
       process.stderr.write("dying as asked\n");
       return process.exit(args.code ?? 7);

@@ -1,6 +1,6 @@
 import { appTransport, type Clock, serverUrl, systemClock } from "../../../identity/mod.ts";
 import { RelayError } from "../../error.ts";
-import { HTTP_LIMITS, type HttpLimits } from "./http/limits.ts";
+import { HTTP_LIMITS, type HttpLimits, httpLimits } from "./http/limits.ts";
 import { startStdioServer, type StdioOptions } from "./stdio.ts";
 import type { HeaderSource, Upstream, UpstreamHandlers } from "./upstream.ts";
 
@@ -32,7 +32,11 @@ export async function startUpstream(
         headers: () => Promise.resolve([]),
         ...options,
         url,
-        limits: { ...HTTP_LIMITS, ...options.limits },
+        limits: {
+          ...HTTP_LIMITS,
+          ...(options.appLimits && httpLimits(options.appLimits)),
+          ...options.limits,
+        },
       };
       if (transport === "sse") {
         return await (await import("./http/sse.ts")).startSseServer(http, handlers);

@@ -9,7 +9,7 @@ import { delimiter, join } from "node:path";
 import process from "node:process";
 import type { Buffer } from "node:buffer";
 import type { Readable, Writable } from "node:stream";
-import type { App, Log, McpServer } from "../../../identity/mod.ts";
+import type { App, AppLimits, Log, McpServer } from "../../../identity/mod.ts";
 import { RelayError } from "../../error.ts";
 import { LineSplitter } from "../../wire/line_splitter.ts";
 import { LineWriter } from "../../wire/line_writer.ts";
@@ -19,6 +19,7 @@ import type { Values } from "../values/values.ts";
 import { serverEnvironment } from "./environment.ts";
 import { findHostUser, type HostUser, type HostUsers } from "./host_user.ts";
 import { groupOf, type ProcessGroup, signalGroup } from "./process_group.ts";
+import type { ServerWatch } from "./server_watch.ts";
 import { endMarked, MARK_VARIABLE } from "./strays.ts";
 import type { Upstream, UpstreamHandlers } from "./upstream.ts";
 
@@ -29,6 +30,9 @@ export interface StdioOptions {
   readonly app: App;
   readonly log: Log;
   readonly reaper?: Reaper | undefined;
+  /** Watches over what the server uses. */
+  readonly watch?: ServerWatch | undefined;
+  readonly appLimits?: AppLimits | undefined;
   /** Milliseconds until SIGTERM after stdin was closed, and from there until SIGKILL. */
   readonly grace?: { readonly term: number; readonly kill: number };
   /** Who may be run as; the machine's own users unless given. */
@@ -52,7 +56,7 @@ export async function startStdioServer(
   const mark = randomUUID();
   const settings = await settingsEnvironment(options);
   const env = { ...serverEnvironment(user), ...settings, [MARK_VARIABLE]: mark };
-  const child = spawnServer(app.mcp, user, env);
+  const child = spawnServer(app.mcp, user, env, options.appLimits?.serverOpenFiles);
   try {
     await started(child);
   } catch (cause) {
@@ -72,18 +76,27 @@ function spawnServer(
   server: McpServer,
   user: HostUser | undefined,
   env: Record<string, string>,
+  openFiles: number | undefined,
 ): ChildProcess {
   const { cwd } = server;
   const options = { detached: true, stdio: "pipe", env, ...(cwd && { cwd }) } as const;
-  if (user === undefined) return spawn(server.command, server.args, options);
+  const [command = "", ...args] = openFiles === undefined
+    ? [server.command, ...server.args]
+    : withOpenFiles(openFiles, [findCommand(server.command, env["PATH"] ?? ""), ...server.args]);
+  if (user === undefined) return spawn(command, args, options);
   const { uid, gid } = user;
-  if (!user.hasMoreGroups) return spawn(server.command, server.args, { ...options, uid, gid });
+  if (!user.hasMoreGroups) return spawn(command, args, { ...options, uid, gid });
   // Neither runtime can set supplementary groups, which users of e.g. a docker socket live by.
   const identity = [`--reuid=${uid}`, `--regid=${gid}`, "--init-groups", "--"];
-  const command = findCommand(server.command, env["PATH"] ?? "");
   // By the agent's own path: it runs as the agent, not as the user whose path this may be.
   const setpriv = findCommand("setpriv", process.env["PATH"] ?? "");
-  return spawn(setpriv, [...identity, command, ...server.args], options);
+  const found = findCommand(command, env["PATH"] ?? "");
+  return spawn(setpriv, [...identity, found, ...args], options);
+}
+
+/** The command with a limit of its own; the shell sees it as arguments and goes away (ulimit, POSIX). */
+function withOpenFiles(most: number, command: readonly string[]): string[] {
+  return ["/bin/sh", "-c", 'ulimit -n "$1" && shift && exec "$@"', "sh", String(most), ...command];
 }
 
 /** Finds a command as a shell would, since `setpriv` would report a missing one too late. */
@@ -142,6 +155,8 @@ class StdioServer implements Upstream {
   readonly #read = Promise.withResolvers<void>();
   /** Nothing of it is left. */
   readonly #gone = Promise.withResolvers<void>();
+  /** Why it was ended from here, if it was. */
+  #exceeded: RelayError | undefined;
   #closing = false;
 
   constructor(
@@ -155,6 +170,7 @@ class StdioServer implements Upstream {
     this.#handlers = handlers;
     this.#group = groupOf(child.pid);
     options.reaper?.guard(this.#group, mark);
+    const release = this.#watchUse();
     this.#writer = new LineWriter(child.stdin);
     // A server that has gone is noticed by its exit; the failed write says nothing more.
     child.stdin.on("error", () => {});
@@ -164,8 +180,11 @@ class StdioServer implements Upstream {
       "exit",
       (code: number | null, signal: string | null) =>
         void this.#endRest(mark).then(() => {
+          release();
           this.#gone.resolve();
-          if (!this.#closing) handlers.onExit(exitError(options.app, code, signal));
+          if (!this.#closing) {
+            handlers.onExit(this.#exceeded ?? exitError(options.app, code, signal));
+          }
         }),
     );
     child.once("close", () => this.#read.resolve());
@@ -198,6 +217,19 @@ class StdioServer implements Upstream {
     // Nobody listens any more, but a server that cannot write cannot exit either.
     this.#child.stdout.resume();
     return this.#endGently();
+  }
+
+  #watchUse(): () => void {
+    const { app, appLimits, watch } = this.#options;
+    return watch?.watch(this.#group, {
+      app: app.name,
+      limits: appLimits ?? {},
+      onExceeded: (error) => {
+        this.#exceeded = error;
+        // It had its chance to use less; until it has gone it may take all that others need.
+        signalGroup(this.#group, "SIGKILL");
+      },
+    }) ?? (() => {});
   }
 
   /**
@@ -233,6 +265,7 @@ class StdioServer implements Upstream {
   }
 
   #readMessages(stdout: Readable): void {
+    const messageBytes = this.#options.appLimits?.messageBytes;
     const lines = new LineSplitter({
       onLine: (line) => {
         if (line.length > 0 && !this.#closing) this.#handlers.onMessage(line);
@@ -240,7 +273,7 @@ class StdioServer implements Upstream {
       onOversized: (excerpt) => {
         if (!this.#closing) this.#handlers.onOversized(excerpt);
       },
-    });
+    }, messageBytes === undefined ? {} : { limit: messageBytes });
     stdout.on("data", (chunk: Buffer) => lines.push(chunk));
     stdout.on("end", () => lines.end());
     stdout.on("error", () => {});

@@ -1,3 +1,4 @@
+import type { AppLimits } from "../../../../identity/mod.ts";
 import { MAX_LINE_BYTES } from "../../../wire/frame.ts";
 
 /** What a server over HTTP may cost one session, and how long it may take. */
@@ -37,6 +38,13 @@ export const HTTP_LIMITS: HttpLimits = {
   closeMs: 3_000,
   resumes: 8,
 };
+
+/** What an app's own limits say of it. */
+export function httpLimits(
+  { concurrentRequests, connectMs, messageBytes, responseMs }: AppLimits,
+): Partial<HttpLimits> {
+  return { concurrentRequests, connectMs, messageBytes, headersMs: responseMs };
+}
 
 /** Memory that several readers share; whoever finds it used up has to give up its message. */
 export class Budget {
