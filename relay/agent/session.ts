@@ -133,7 +133,7 @@ export class Session implements ChannelHandlers {
   /** Bytes of messages that are kept here because somebody has to take or record them first. */
   get held(): number {
     // What the client has sent is the channel's until it was passed on.
-    return this.#channel.held + this.#fromServer.bytes;
+    return this.#channel.held + this.#fromServer.bytes + this.#gate.held;
   }
 
   /** The server is not read from, until what it has said has left. */
@@ -264,6 +264,7 @@ export class Session implements ChannelHandlers {
       ready: this.#recorder.messages(step.records),
       bytes,
       act: () => {
+        for (const message of step.before ?? []) this.#channel.send(message);
         if (step.forward) this.#channel.send(step.forward);
         if (step.reply) this.#upstream?.send(step.reply);
         if (step.close) return this.end(step.close);

@@ -14,6 +14,8 @@ export type Reviewed =
     /** Each entry that a list had, for telling later whether a change of policy shows. */
     readonly listed: readonly Target[];
     readonly withheld?: readonly Withheld[];
+    /** The task that the answer has made. */
+    readonly taskId?: string;
   }
   | { readonly pass: false; readonly reason: GateReason; readonly error: RpcError };
 
@@ -33,7 +35,8 @@ export function reviewResult(
       return failed("task_not_owned", "The server reused the id of a task");
     }
   }
-  return reviewInputRequests(message, context);
+  const reviewed = reviewInputRequests(message, context);
+  return reviewed.pass && taskId !== undefined ? { ...reviewed, taskId } : reviewed;
 }
 
 function reviewList(

@@ -59,6 +59,9 @@ export function serverNotification(
     const target: Target = { kind: rule, name };
     const decision = decideListing(target, context);
     const judged = { ...record, target, decision };
+    if (rule === "task" && mayBecomeKnown(name, state, context)) {
+      if (state.early.keep(name, { bytes: message.bytes, record: judged })) return { records: [] };
+    }
     return decision.effect === "allow"
       ? step.pass(message.bytes, judged)
       : step.drop(judged, "denied");
@@ -98,9 +101,53 @@ export function serverResponse(
     ...step.about(request),
     ...(request.method === "initialize" && message.kind === "result" && { result: message.result }),
   };
-  if (message.kind === "error") return step.pass(message.bytes, known);
+  if (message.kind === "error") {
+    return afterNotices(step.pass(message.bytes, known), state, context);
+  }
   const reviewed = reviewResult(message, request, context);
-  if (!reviewed.pass) return step.answerInstead(request, reviewed.error, known, reviewed.reason);
+  if (!reviewed.pass) {
+    const instead = step.answerInstead(request, reviewed.error, known, reviewed.reason);
+    return afterNotices(instead, state, context);
+  }
   state.listed.note(reviewed.listed, context);
-  return step.pass(reviewed.bytes, step.withHidden(known, reviewed));
+  const passed = step.pass(reviewed.bytes, step.withHidden(known, reviewed));
+  return afterNotices(passed, state, context, reviewed.taskId);
+}
+
+/** Whether the answer to a call may yet say whose task it is. */
+function mayBecomeKnown(taskId: string, state: State, { tasks }: Context): boolean {
+  return !tasks.has(taskId) && callsWait(state);
+}
+
+function callsWait({ fromClient }: State): boolean {
+  for (const { method } of fromClient.entries()) if (method === "tools/call") return true;
+  return false;
+}
+
+/** An answer, behind the notices that came before it about the task that it made. */
+function afterNotices(
+  answer: GateStep,
+  state: State,
+  context: Context,
+  taskId?: string,
+): GateStep {
+  if (state.early.bytes === 0) return answer;
+  const before: Uint8Array[] = [];
+  const records: GateRecord[] = [];
+  for (const { bytes, record } of taskId === undefined ? [] : state.early.take(taskId)) {
+    const decision = decideListing({ kind: "task", name: taskId! }, context);
+    if (decision.effect === "allow") {
+      before.push(bytes);
+      records.push({ ...record, decision });
+    } else {
+      records.push({ ...record, decision, outcome: "dropped", reason: "denied" });
+    }
+  }
+  if (!callsWait(state)) records.push(...strangersNotices(state));
+  return { ...answer, before, records: [...records, ...answer.records] };
+}
+
+/** Notices that turned out to be about nobody's task. */
+export function strangersNotices({ early }: State): GateRecord[] {
+  return early.take().map(({ record }) => ({ ...record, outcome: "dropped", reason: "denied" }));
 }

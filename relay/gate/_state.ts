@@ -1,5 +1,6 @@
 import type { JsonView } from "../wire/json.ts";
 import type { MessageId } from "../wire/refusal.ts";
+import type { EarlyNotices } from "./_early_notices.ts";
 import type { Listed } from "./_listed.ts";
 import type { Pending } from "./_pending.ts";
 import type { Target } from "./step.ts";
@@ -9,6 +10,7 @@ export interface State {
   readonly fromClient: Pending<ClientRequest>;
   readonly fromServer: Pending<ServerRequest>;
   readonly listed: Listed;
+  readonly early: EarlyNotices;
   readonly newDecisionId: () => string;
   readonly takeCall: ((tool: string) => number | undefined) | undefined;
   /** Whether the client has spoken the modern protocol, where notices go to subscriptions. */

@@ -10,11 +10,17 @@ import { errorReply, type Refusal } from "../wire/refusal.ts";
 import { type RequestMessage, scanMessage } from "../wire/scanner.ts";
 import { clientNotification, clientRequest, clientResponse } from "./_client_side.ts";
 import { Definitions } from "./_definition.ts";
+import { EarlyNotices } from "./_early_notices.ts";
 import { invalidFromClient, invalidFromServer } from "./_invalid.ts";
 import type { Context } from "./_judge.ts";
 import { listChanged, Listed } from "./_listed.ts";
 import { Pending } from "./_pending.ts";
-import { serverNotification, serverRequest, serverResponse } from "./_server_side.ts";
+import {
+  serverNotification,
+  serverRequest,
+  serverResponse,
+  strangersNotices,
+} from "./_server_side.ts";
 import type { State } from "./_state.ts";
 import * as step from "./_steps.ts";
 import { GATE_LIMITS, type GateLimits } from "./limits.ts";
@@ -54,6 +60,7 @@ export class Gate {
       fromClient: new Pending(limits.clientRequests, limits.cancelled),
       fromServer: new Pending(limits.serverRequests, limits.cancelled),
       listed: new Listed(limits.listedNames),
+      early: new EarlyNotices(),
       newDecisionId,
       takeCall,
       modern: false,
@@ -135,9 +142,16 @@ export class Gate {
 
   /** The session is over: what was still waiting will have no answer. */
   end(): readonly GateRecord[] {
-    return this.#state.fromClient.drain().map((request) =>
-      step.ended(request, "dropped", "session_ended")
-    );
+    const waiting = this.#state.fromClient.drain();
+    return [
+      ...strangersNotices(this.#state),
+      ...waiting.map((request) => step.ended(request, "dropped", "session_ended")),
+    ];
+  }
+
+  /** Bytes of messages that wait here until they can be judged. */
+  get held(): number {
+    return this.#state.early.bytes;
   }
 
   #context(): Context {

@@ -25,6 +25,11 @@ export class TaskRegistry {
     return true;
   }
 
+  /** Whether it is anybody's. */
+  has(taskId: string): boolean {
+    return this.#tasks.has(taskId);
+  }
+
   /** The task if it is the owner's; a stranger's and an unknown one look alike. */
   find(taskId: string, owner: string): Task | undefined {
     const task = this.#tasks.get(taskId);

@@ -239,6 +239,62 @@ test("a task may be asked for from each session of its owner and from no other",
   assert.equal(stranger.fromClient(get).forward, undefined);
 });
 
+test("a notice about a task waits for the answer that says whose it is", () => {
+  const tasks = new TaskRegistry(10);
+  const status = (taskId: string, at: number) =>
+    rpc({ method: "notifications/tasks/status", params: { taskId, status: "working", at } });
+  const created = (id: number, taskId: string) => rpc({ id, result: { task: { taskId } } });
+  const call = (id: number) =>
+    rpc({ id, method: "tools/call", params: { name: "read_a", task: {} } });
+  const gate = open({}, { tasks, owner: "bot/1" });
+
+  // Nobody has asked for anything, so nothing can follow.
+  assert.deepEqual(gate.fromServer(status("t", 0)).records.map(({ reason }) => reason), ["denied"]);
+
+  gate.fromClient(call(1));
+  gate.fromClient(call(2));
+  for (const at of [1, 2]) assert.deepEqual(gate.fromServer(status("t", at)), { records: [] });
+  assert.deepEqual(gate.fromServer(status("strange", 3)), { records: [] });
+  assert.ok(gate.held > 0);
+  const first = gate.fromServer(created(1, "t"));
+  assert.deepEqual(first.before?.map((bytes) => read(bytes).params.at), [1, 2]);
+  assert.equal(read(first.forward).result.task.taskId, "t");
+  assert.deepEqual(first.records.map(({ outcome, method }) => `${outcome} ${method}`), [
+    "forwarded notifications/tasks/status",
+    "forwarded notifications/tasks/status",
+    "forwarded tools/call",
+  ]);
+  // The last call is answered: whose the other task is will never be known here.
+  const second = gate.fromServer(rpc({ id: 2, error: { code: 1, message: "no" } }));
+  assert.deepEqual(second.before, []);
+  assert.deepEqual(second.records.map(({ outcome }) => outcome), ["dropped", "forwarded"]);
+  assert.equal(gate.held, 0);
+
+  // What is known to be another's is not kept at all.
+  const stranger = open({}, { tasks, owner: "bot/2" });
+  stranger.fromClient(call(1));
+  assert.deepEqual(stranger.fromServer(status("t", 4)).records.map(({ reason }) => reason), [
+    "denied",
+  ]);
+  // A server that gives it the same id opens nothing.
+  assert.deepEqual(stranger.fromServer(created(1, "t")).before ?? [], []);
+});
+
+test("notices that wait are bounded in number and size, and recorded when the session ends", () => {
+  const notice = (size: number) =>
+    rpc({ method: "notifications/tasks/status", params: { taskId: "t", x: "x".repeat(size) } });
+  for (const { size, kept } of [{ size: 1, kept: 100 }, { size: 100_000, kept: 2 }]) {
+    const gate = open();
+    gate.fromClient(rpc({ id: 1, method: "tools/call", params: { name: "read_a" } }));
+    let dropped = 0;
+    for (let i = 0; i < 150; i++) dropped += gate.fromServer(notice(size)).records.length;
+    assert.equal(dropped, 150 - kept);
+    assert.ok(gate.held <= 256 * 1024);
+    assert.equal(gate.end().length, kept + 1);
+    assert.equal(gate.held, 0);
+  }
+});
+
 test("past its limit the registry forgets the oldest task, which closes it", () => {
   const tasks = new TaskRegistry(2);
   for (const id of ["a", "b", "c"]) tasks.add(id, { owner: "o", tool: "t" });

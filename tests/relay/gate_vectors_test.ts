@@ -30,10 +30,10 @@ function run({ policy, steps }: Vector): void {
       return;
     }
     const fromClient = step.from === "client";
-    const { forward, reply, records, close } = fromClient
+    const { before = [], forward, reply, records, close } = fromClient
       ? gate.fromClient(step.line)
       : gate.fromServer(step.line);
-    const there = forward === undefined ? [] : [text(forward)];
+    const there = [...before, ...(forward === undefined ? [] : [forward])].map(text);
     const back = reply === undefined ? [] : [text(reply)];
     assert.deepEqual(fromClient ? there : back, step.toServer, `${at}: what the server receives`);
     assert.deepEqual(fromClient ? back : there, step.toClient, `${at}: what the client receives`);

@@ -221,10 +221,6 @@ export const everything: readonly Behaviour[] = [
       await session.request(4, "tasks/list");
       await session.request(5, "tasks/cancel", { taskId: task.taskId });
     },
-    // The server speaks of the task before it answers the call that makes it. The gate lets nothing
-    // about a task pass before it knows whose it is, so that this notice is lost.
-    ignored: ({ method, params }) =>
-      method === "notifications/tasks/status" && params.statusMessage === "Gathering sources...",
     masks: [/(?<="taskId":")[^"]+|(?<=cel completed task: )\w+|[0-9a-f]{32}/g, ...CLOCKS],
   },
   {

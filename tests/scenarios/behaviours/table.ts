@@ -1,4 +1,4 @@
-import type { Message, RecordedSession } from "./session.ts";
+import type { RecordedSession } from "./session.ts";
 
 export interface Behaviour {
   readonly what: string;
@@ -6,8 +6,6 @@ export interface Behaviour {
   readonly play: (session: RecordedSession) => Promise<void>;
   /** What is different each time: ids and times that the server makes up. */
   readonly masks?: readonly RegExp[];
-  /** What is not compared, with the reason beside it. */
-  readonly ignored?: (message: Message) => boolean;
   /** Answers that may overtake each other are compared in the order of their ids. */
   readonly anyOrder?: boolean;
 }
