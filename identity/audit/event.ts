@@ -1,3 +1,5 @@
+import type { EventCode, EventType } from "./event_codes.ts";
+
 /**
  * One audit event. Types, codes and field names are those that readers of the original's log
  * know (`mcp.session.request`, `TMCP003I`, …); `uid` makes delivery idempotent.
@@ -15,8 +17,8 @@ export interface AuditEvent {
 
 /** An event before it is stamped. */
 export interface EventDraft {
-  readonly type: string;
-  readonly code: string;
+  readonly type: EventType;
+  readonly code: EventCode;
   /** The log's own. */
   readonly time?: never;
   readonly uid?: never;

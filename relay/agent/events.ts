@@ -3,7 +3,7 @@
  * record (outcomes, messages that reached nobody) has codes of our own, `PMCP…`.
  */
 import type { App, EventDraft, EventJson, Principal, SessionClaims } from "../../identity/mod.ts";
-import type { Redactor } from "../../identity/audit/mod.ts";
+import type { EventCode, EventType, Redactor } from "../../identity/audit/mod.ts";
 import type { Decision } from "../gate/policy.ts";
 import type { GateRecord, Withheld } from "../gate/step.ts";
 import type { End } from "../wire/handshake.ts";
@@ -136,12 +136,14 @@ export class SessionEvents {
   message(record: GateRecord, latency?: number): EventJson | undefined {
     const success = record.outcome === "forwarded" && record.error === undefined;
     if (success && !isRecorded(record)) return undefined;
+    const [type, good, bad] = codesOf(record);
+    const code = success ? good : bad;
+    if (code === undefined) return undefined;
     const { from, decisionId, decision, target, hidden, bytes } = record;
-    const [type, code] = typeAndCode(record);
     const common = from === "client" && record.kind !== "response"
       ? this.#sentJson
       : this.#commonJson;
-    let json = `{"type":"${type}","code":"${code}${success ? "I" : "E"}",${common}`;
+    let json = `{"type":"${type}","code":"${code}",${common}`;
     json += `,"from":"${from}"`;
     if (decisionId !== undefined) json += `,"decision_id":"${decisionId}"`;
     if (decision) json += `,"decision":${this.#decisionJson(decision)}`;
@@ -191,12 +193,20 @@ function isRecorded({ kind, from, method }: GateRecord): boolean {
   return from === "client" && !ROUTINE.has(method ?? "");
 }
 
-function typeAndCode({ kind, from }: GateRecord): [type: string, code: string] {
-  if (kind === "response") return ["mcp.session.response", "PMCP001"];
-  if (from === "server") return ["mcp.session.server_message", "PMCP002"];
-  return kind === "notification"
-    ? ["mcp.session.notification", "TMCP004"]
-    : ["mcp.session.request", "TMCP003"];
+/** A type of events, its code for what went well, if that is recorded, and for what did not. */
+type Codes = {
+  [T in EventType]: readonly [T, EventCode<T> | undefined, EventCode<T>];
+}[EventType];
+
+const RESPONSE: Codes = ["mcp.session.response", "PMCP001I", "PMCP001E"];
+const FROM_SERVER: Codes = ["mcp.session.server_message", undefined, "PMCP002E"];
+const NOTIFICATION: Codes = ["mcp.session.notification", "TMCP004I", "TMCP004E"];
+const REQUEST: Codes = ["mcp.session.request", "TMCP003I", "TMCP003E"];
+
+function codesOf({ kind, from }: GateRecord): Codes {
+  if (kind === "response") return RESPONSE;
+  if (from === "server") return FROM_SERVER;
+  return kind === "notification" ? NOTIFICATION : REQUEST;
 }
 
 /** What came, in the compact form in which it goes on; ids and parameters keep every digit. */

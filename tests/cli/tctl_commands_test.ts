@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { tctl } from "../../cli/commands/tctl.ts";
 import { createAdmin, serveAdmin } from "../../identity/authority/admin/mod.ts";
 import { openCluster } from "../../identity/authority/mod.ts";
-import { silentLog } from "../../identity/mod.ts";
+import { type EventDraft, silentLog } from "../../identity/mod.ts";
 import { openSqliteStore } from "../../identity/storage/mod.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { test } from "../support/harness.ts";
@@ -331,7 +331,7 @@ async function setUp(context: TestContext) {
         await store.close();
       };
     },
-    async record(event: { type: string; code: string; [field: string]: unknown }): Promise<void> {
+    async record(event: EventDraft): Promise<void> {
       const { store, cluster } = await open();
       await cluster.audit.append(event);
       await store.close();

@@ -51,7 +51,7 @@ async function firstRecord(store: Store): Promise<PackedRecords> {
   return (await packRecords(writer, [{ seq, text: record!.text }]))[0]!;
 }
 
-const event = (n: number) => ({ type: "t", code: "c", n });
+const event = (n: number) => ({ type: "bot.join", code: "TJ001I", n }) as const;
 const numbers = (spool: string) =>
   readFileSync(spool, "utf8").split("\n").filter((line) => line !== "").map((line) =>
     JSON.parse(line).n
@@ -251,7 +251,7 @@ test("a store that is older than what it has acknowledged is found out, and the 
   await restored.close();
   assert.deepEqual(warnings, ["Audit records are missing from the store"]);
   const events = (await backup.latestEvents(10)).map(({ event }) => event);
-  assert.deepEqual(events.map(({ type }) => type), ["t", "audit.gap", "t"]);
+  assert.deepEqual(events.map(({ type }) => type), ["bot.join", "audit.gap", "bot.join"]);
   assert.deepEqual(events[1]?.["missing"], { from: 2, to: 3 });
   const { breaks } = await verifyRecords((await backup.latestRecords(10)).map(({ text }) => text), {
     heads: [],

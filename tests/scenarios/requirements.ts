@@ -56,6 +56,7 @@ export const requirements = {
     "no row of the attack kit gets through, and none keeps others from being served",
   "policy.cluster": "policy commands look at the cluster of their host when told to",
   "audit.chain": "what is changed, removed or cut off in the audit log is found at its place",
+  "audit.events": "each event that the audit log knows is recorded, with the fields it promises",
   "audit.redact": "redacted values are nowhere in the log, and equal ones stay comparable",
   "audit.crash": "a killed agent leaves an audit log that is whole and goes on",
   "fault.hostile":

@@ -106,6 +106,13 @@ export class McpClient {
     throw new Error(`the call of ${name} was answered: ${answer}`);
   }
 
+  /** Sends a message as it is. */
+  send(
+    message: { jsonrpc: "2.0"; method: string; params?: Record<string, unknown> },
+  ): Promise<void> {
+    return this.#transport.send(message);
+  }
+
   /** Closes the server's stdin, which asks it to end, and ends it if need be. */
   close(): Promise<void> {
     return this.#client.close();

@@ -38,7 +38,7 @@ const draft = {
   },
   bytes: 120,
   status: { success: true },
-};
+} as const;
 
 async function round(mode: AuditMode, perTurn: number): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), "postern-bench-"));

@@ -1,4 +1,5 @@
 /** Records what an administrator changed. */
+import type { EventCode, EventType } from "../../audit/mod.ts";
 import type { Cluster, LockItem, TokenItem } from "../cluster.ts";
 import type { ResourceKind } from "./admin.ts";
 
@@ -7,9 +8,12 @@ const LOCAL_ADMIN = "local-admin";
 
 type Change = "created" | "updated" | "deleted";
 
+/** A type of events and one of its codes. */
+type Pair = { [T in EventType]: readonly [T, EventCode<T>] }[EventType];
+
 // The original's types and codes; those that begin with P are of events that it does not have.
 const EVENTS: Readonly<
-  Record<ResourceKind | "approval", Partial<Record<Change, readonly [string, string]>>>
+  Record<ResourceKind | "approval", Partial<Record<Change, Pair>>>
 > = {
   role: {
     created: ["role.created", "T9000I"],
