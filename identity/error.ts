@@ -4,6 +4,7 @@ export type IdentityErrorCode =
   | "ALREADY_EXISTS"
   | "API_UNREACHABLE"
   | "API_PROTOCOL"
+  | "AUDIT_QUEUE_FULL"
   | "BAD_REQUEST"
   | "CA_PIN_MISMATCH"
   | "CERTIFICATE_EXPIRED"

@@ -1,12 +1,12 @@
 /** Metrics, health and traces of `app-agent start`: nothing is loaded unless it is configured. */
 import { type Log, VERSION } from "../../identity/mod.ts";
 import type { Agent } from "../../relay/agent/mod.ts";
-import type { AgentObserver, Metrics } from "../../relay/telemetry/mod.ts";
+import type { AgentObserver, AuditGauges, Metrics } from "../../relay/telemetry/mod.ts";
 import type { ClusterConfig } from "../config/teleport_yaml.ts";
 
 export interface Telemetry {
   readonly observer: AgentObserver | undefined;
-  watch(agent: Agent): void;
+  watch(agent: Agent, audit: AuditGauges): void;
   /** From now on the cluster says that it is ready. */
   ready(): void;
 }
@@ -44,7 +44,7 @@ export async function openTelemetry(
   }
   return {
     observer: allObservers(observers),
-    watch: (agent) => metrics?.watch(agent),
+    watch: (agent, audit) => metrics?.watch(agent, audit),
     ready: () => void (ready = true),
   };
 }

@@ -43,6 +43,7 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
     mode: config.audit.mode,
     spool: join(config.dataDir, "audit.spool"),
     spoolLimit: config.audit.spoolLimitMib * 1024 * 1024,
+    queueLimit: config.audit.queueLimit,
   };
   const cluster = await openCluster({ store, clock, log, audit, ...name });
   resources.defer(() => cluster.audit.close());
@@ -77,7 +78,7 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
     signAppToken: (request) => signAppToken(cluster, request),
   });
   resources.defer(() => agent.close());
-  telemetry?.watch(agent);
+  telemetry?.watch(agent, cluster.audit);
 
   const listener = await startListener({
     ...config.listen,

@@ -10,6 +10,8 @@ export interface AuditSection {
     readonly redact: readonly RedactionPath[];
     /** Mebibytes of records that may wait for the store. */
     readonly spoolLimitMib: number;
+    /** Records that may wait for the store in memory alone. */
+    readonly queueLimit: number;
   };
 }
 
@@ -21,11 +23,21 @@ const path = z.string().transform((text, context): RedactionPath => {
   return z.NEVER;
 });
 
-export const AUDIT_DEFAULTS = { mode: "best_effort", redact: [], spoolLimitMib: 256 } as const;
+export const AUDIT_DEFAULTS = {
+  mode: "best_effort",
+  redact: [],
+  spoolLimitMib: 256,
+  queueLimit: 10_000,
+} as const;
 
 export const auditSchema = z.strictObject({
   mode: z.enum(["strict", "best_effort"]).default(AUDIT_DEFAULTS.mode),
   redact: z.array(path).max(100).default([]),
   spool_limit_mib: z.int().min(1).max(65_536).default(AUDIT_DEFAULTS.spoolLimitMib),
-}).transform(({ spool_limit_mib, ...audit }) => ({ ...audit, spoolLimitMib: spool_limit_mib }))
+  queue_limit: z.int().min(100).max(10_000_000).default(AUDIT_DEFAULTS.queueLimit),
+}).transform(({ spool_limit_mib, queue_limit, ...audit }) => ({
+  ...audit,
+  spoolLimitMib: spool_limit_mib,
+  queueLimit: queue_limit,
+}))
   .default({ ...AUDIT_DEFAULTS, redact: [] });

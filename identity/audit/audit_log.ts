@@ -11,11 +11,14 @@
  */
 import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock.ts";
+import { IdentityError } from "../error.ts";
 import type { Log } from "../log.ts";
 import type { NumberedRecord } from "../storage/mod.ts";
 import { type Head, headOf, nextRecord, type SignedHead } from "./chain.ts";
 import type { AuditSink, EventDraft, EventJson } from "./event.ts";
+import type { Shipper } from "./shipper.ts";
 import { Spool } from "./spool.ts";
+import { Stamp } from "./_stamp.ts";
 
 export type AuditMode = "strict" | "best_effort";
 
@@ -28,29 +31,31 @@ export interface AuditLogOptions {
   readonly spool?: string | undefined;
   /** Bytes that the spool takes at most (default 256 MiB); beyond it counts as unwritable. */
   readonly spoolLimit?: number | undefined;
-  readonly shipper: Shipper;
-}
-
-/** The way to the authority, which may be in this process. */
-export interface Shipper {
-  /** The end of this writer's chain as far as it is stored. */
-  head(): Promise<Head>;
   /**
-   * Stores the records that are new, in their order, and signs the head after them. `durable`:
-   * resolves once a power cut cannot undo it.
+   * Records that may wait in memory alone (default 10,000). Beyond it `strict` takes no more, and
+   * `best_effort` loses the oldest.
    */
-  ship(
-    records: readonly NumberedRecord[],
-    head: Head,
-    options: { readonly durable: boolean },
-  ): Promise<SignedHead>;
+  readonly queueLimit?: number | undefined;
+  readonly shipper: Shipper;
 }
 
 /** Milliseconds between a record in the spool and the next delivery. */
 const SHIP_MS = 250;
 
-/** Records that may wait in memory alone; those in the spool have its limit. */
-const MAX_UNSPOOLED = 10_000;
+/** What may wait in memory alone unless the configuration says otherwise. */
+export const DEFAULT_QUEUE_RECORDS = 10_000;
+
+/** How a log is doing; counts are of this process. */
+export interface AuditFigures {
+  /** Records that could not be written to the spool. */
+  readonly unspooled: number;
+  /** Records that are lost for good. */
+  readonly lost: number;
+  /** Records that a strict log did not take; what they tell of did not happen. */
+  readonly refused: number;
+  /** Records that are not in the store yet. */
+  readonly waiting: number;
+}
 
 /** The records of one turn of the loop. */
 interface Group {
@@ -72,6 +77,9 @@ export class AuditLog implements AuditSink {
   #shipping: Promise<void> = Promise.resolve();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #unspooled = 0;
+  #refused = 0;
+  #closing = false;
+  #shippingNow = 0;
   /** The numbers of waiting records that no file has, oldest first. */
   readonly #inMemoryAlone = new Set<number>();
   #lost = 0;
@@ -109,9 +117,9 @@ export class AuditLog implements AuditSink {
     return self;
   }
 
-  /** Records that could not be written to the spool, and those that are lost for good. */
-  get failures(): { readonly unspooled: number; readonly lost: number } {
-    return { unspooled: this.#unspooled, lost: this.#lost };
+  get figures(): AuditFigures {
+    const waiting = this.#waiting.length + this.#shippingNow + (this.#group?.records.length ?? 0);
+    return { unspooled: this.#unspooled, lost: this.#lost, refused: this.#refused, waiting };
   }
 
   append(draft: EventDraft | EventJson): Promise<void> {
@@ -136,6 +144,7 @@ export class AuditLog implements AuditSink {
   }
 
   async close(): Promise<void> {
+    this.#closing = true;
     try {
       await this.flush();
     } finally {
@@ -161,10 +170,12 @@ export class AuditLog implements AuditSink {
     try {
       this.#spool?.write(records.map(({ text }) => text));
       spooled = this.#spool !== undefined;
+      if (!spooled && mode === "strict") this.#demandRoom(records.length);
     } catch (error) {
       if (mode === "strict") {
         // What is in no file has not happened: the chain goes on from where it was.
         this.#head = group.before;
+        this.#refused += records.length;
         return done.reject(error);
       }
       if (this.#unspooled === 0) {
@@ -177,13 +188,32 @@ export class AuditLog implements AuditSink {
     if (mode === "best_effort") return done.resolve();
     if (spooled) return this.#sync(done);
     // Without a file the store itself is what strict waits for.
-    this.flush().then(() => done.resolve(), (error) => done.reject(error));
+    this.flush().then(() => done.resolve(), (error) => {
+      // Nobody may come to try again: a full queue takes nothing.
+      this.#deliverLater();
+      done.reject(error);
+    });
+  }
+
+  get #queueLimit(): number {
+    return this.#options.queueLimit ?? DEFAULT_QUEUE_RECORDS;
+  }
+
+  /** Without a file, records of a strict log wait here until the store has them. */
+  #demandRoom(records: number): void {
+    const limit = this.#queueLimit;
+    if (this.#inMemoryAlone.size + records <= limit) return;
+    throw new IdentityError(
+      "AUDIT_QUEUE_FULL",
+      `The limit audit.queue_limit is reached: ${limit} records wait for the store`,
+      { hint: "See why the store is away, or raise audit.queue_limit" },
+    );
   }
 
   #wait(records: readonly NumberedRecord[]): void {
     for (const record of records) this.#waiting.push(record);
     this.#loseExcess();
-    this.#timer ??= setTimeout(() => this.#deliver(), SHIP_MS);
+    this.#deliverLater();
   }
 
   /**
@@ -192,7 +222,7 @@ export class AuditLog implements AuditSink {
    * cleared once nothing waits any more.
    */
   #loseExcess(): void {
-    const excess = this.#inMemoryAlone.size - MAX_UNSPOOLED;
+    const excess = this.#inMemoryAlone.size - this.#queueLimit;
     if (excess <= 0 || this.#options.mode === "strict") return;
     const lost = new Set([...this.#inMemoryAlone].slice(0, excess));
     const kept = this.#waiting.filter(({ seq }) => !lost.has(seq));
@@ -221,13 +251,21 @@ export class AuditLog implements AuditSink {
     this.#spool.sync().then(() => settle(), settle);
   }
 
+  #deliverLater(): void {
+    if (this.#closing) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#deliver();
+    }, SHIP_MS);
+  }
+
   #deliver(): void {
     this.flush().catch((error: unknown) => {
       this.#options.log.error("Cannot store audit records; they wait", {
         records: this.#waiting.length,
         error: String(error),
       });
-      this.#timer ??= setTimeout(() => this.#deliver(), SHIP_MS);
+      this.#deliverLater();
     });
   }
 
@@ -237,12 +275,15 @@ export class AuditLog implements AuditSink {
     const last = batch.at(-1);
     if (last === undefined) return;
     this.#waiting = [];
+    this.#shippingNow = batch.length;
     let head: SignedHead;
     try {
       head = await shipper.ship(batch, headOf(last), { durable: mode === "strict" });
     } catch (error) {
       this.#waiting = [...batch, ...this.#waiting];
       throw error;
+    } finally {
+      this.#shippingNow = 0;
     }
     for (const { seq } of batch) this.#inMemoryAlone.delete(seq);
     if (!this.#spool) return;
@@ -254,20 +295,5 @@ export class AuditLog implements AuditSink {
       // They are stored; the file merely keeps them longer than it has to.
       this.#options.log.warn("Cannot clear the audit spool", { error: String(error) });
     }
-  }
-}
-
-/** Writes times; events of one millisecond share the text. */
-class Stamp {
-  #millis = NaN;
-  #text = "";
-
-  of(time: Date): string {
-    const millis = time.getTime();
-    if (millis !== this.#millis) {
-      this.#millis = millis;
-      this.#text = time.toISOString();
-    }
-    return this.#text;
   }
 }

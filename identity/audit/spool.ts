@@ -61,7 +61,8 @@ export class Spool {
   write(texts: readonly string[]): void {
     const bytes = Buffer.from(`${texts.join("\n")}\n`);
     if (this.#size + bytes.length > this.#limit) {
-      throw new IdentityError("SPOOL_FULL", "The audit spool is full: the store takes nothing", {
+      const message = "The limit audit.spool_limit_mib is reached: the store takes nothing";
+      throw new IdentityError("SPOOL_FULL", message, {
         hint: "See why the store is away, or raise audit.spool_limit_mib",
       });
     }

@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { packRecords } from "../storage/pack_records.ts";
 import type { Store } from "../storage/store.ts";
-import type { Shipper } from "./audit_log.ts";
 import { emptyChain, headOf, linkOf, type SignedHead, signHead } from "./chain.ts";
+import type { Shipper } from "./shipper.ts";
 
 export interface StoreShipperOptions {
   readonly store: Store;

@@ -23,6 +23,7 @@ export interface OpenClusterOptions {
     readonly mode: AuditMode;
     readonly spool: string;
     readonly spoolLimit?: number;
+    readonly queueLimit?: number;
   };
 }
 

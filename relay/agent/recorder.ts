@@ -1,4 +1,10 @@
-import type { AuditSink, Clock, EventDraft, EventJson } from "../../identity/mod.ts";
+import {
+  type AuditSink,
+  type Clock,
+  type EventDraft,
+  type EventJson,
+  IdentityError,
+} from "../../identity/mod.ts";
 import { RelayError } from "../error.ts";
 import type { GateRecord, Withheld } from "../gate/step.ts";
 import type { RecordedHeaders } from "./egress.ts";
@@ -130,6 +136,11 @@ export class Recorder {
   }
 }
 
+/** A peer is told of a limit that it may have to do with, and of nothing else. */
 function unavailable(cause: unknown): never {
-  throw new RelayError("AUDIT_UNAVAILABLE", "The session cannot be recorded", { cause });
+  const full = cause instanceof IdentityError &&
+      (cause.code === "AUDIT_QUEUE_FULL" || cause.code === "SPOOL_FULL")
+    ? `: ${cause.message}`
+    : "";
+  throw new RelayError("AUDIT_UNAVAILABLE", `The session cannot be recorded${full}`, { cause });
 }

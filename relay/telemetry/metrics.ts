@@ -14,6 +14,7 @@ import { type App, appTransport } from "../../identity/mod.ts";
 import { limitMet } from "../gate/limits.ts";
 import type { GateRecord } from "../gate/step.ts";
 import { LIMIT_NAMES, type LimitName } from "../limit.ts";
+import { type AuditGauges, watchAudit } from "./audit_metrics.ts";
 import type { AgentObserver, SessionObserver } from "./observer.ts";
 
 /** What is read from the agent when somebody asks for metrics. */
@@ -27,7 +28,7 @@ export interface AgentGauges {
 export interface Metrics {
   readonly observer: AgentObserver;
   /** Tells where the gauges of the agent are, once it is there. */
-  watch(agent: AgentGauges): void;
+  watch(agent: AgentGauges, audit: AuditGauges): void;
 }
 
 /** Seconds; from a cached answer to a tool that thinks. */
@@ -161,7 +162,8 @@ export function createMetrics(registry: Registry): Metrics {
       limited,
       refused: (app) => setupErrors.inc({ transport: app ? transportOf(app) : "unknown" }),
     },
-    watch(agent) {
+    watch(agent, audit) {
+      watchAudit(audit, registers);
       new Gauge({
         name: "postern_agent_held_bytes",
         help: "Bytes of messages that wait for a peer or for their audit record",

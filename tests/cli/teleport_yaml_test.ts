@@ -57,7 +57,7 @@ test("parseClusterConfig() reads the guide's file", () => {
     appSelectors: [{ env: ["dev", "test"] }],
     agentLimits: {},
     appLimits: {},
-    audit: { mode: "best_effort", redact: [], spoolLimitMib: 256 },
+    audit: { mode: "best_effort", redact: [], spoolLimitMib: 256, queueLimit: 10_000 },
     diagnostics: undefined,
     tracing: undefined,
   });
@@ -111,7 +111,7 @@ test("parseClusterConfig() fills an empty file with private defaults", () => {
     appSelectors: [],
     agentLimits: {},
     appLimits: {},
-    audit: { mode: "best_effort", redact: [], spoolLimitMib: 256 },
+    audit: { mode: "best_effort", redact: [], spoolLimitMib: 256, queueLimit: 10_000 },
     diagnostics: undefined,
     tracing: undefined,
   });
@@ -131,6 +131,8 @@ test("parseClusterConfig() reads how the audit log is kept", () => {
   const { audit } = parseClusterConfig("audit: {mode: strict, redact: [$..token]}\n", "f");
   assert.equal(audit.mode, "strict");
   assert.equal(audit.redact.length, 1);
+  const limits = parseClusterConfig("audit: {spool_limit_mib: 1, queue_limit: 500}\n", "f").audit;
+  assert.deepEqual([limits.spoolLimitMib, limits.queueLimit], [1, 500]);
 });
 
 const bad: readonly { what: string; yaml: string; says: RegExp }[] = [

@@ -11,7 +11,12 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AuditLog, type AuditMode, type Shipper } from "../../identity/audit/mod.ts";
+import {
+  AuditLog,
+  type AuditLogOptions,
+  type AuditMode,
+  type Shipper,
+} from "../../identity/audit/mod.ts";
 import { headsIn, storeShipper } from "../../identity/audit/store_shipper.ts";
 import { verifyRecords } from "../../identity/audit/verify.ts";
 import { createSigningKey } from "../../identity/keys.ts";
@@ -33,7 +38,7 @@ function setup(context: TestContext) {
   const log: Log = { ...silentLog, error: (message) => void warnings.push(message) };
   const open = (
     mode: AuditMode = "best_effort",
-    over: Partial<{ shipper: Shipper; spool: string; spoolLimit: number }> = {},
+    over: Partial<Pick<AuditLogOptions, "shipper" | "spool" | "spoolLimit" | "queueLimit">> = {},
   ) => AuditLog.open({ cluster: "c", clock: systemClock, log, mode, spool, shipper, ...over });
   const stored = async () => (await store.latestEvents(100)).map(({ event }) => event["n"]);
   const verify = async () =>
@@ -174,7 +179,7 @@ for (const mode of ["strict", "best_effort"] as const) {
     const log = await open(mode, { shipper: flaky, spoolLimit: 2000 });
     const taken: number[] = [];
     let refused: unknown;
-    for (let n = 1; n <= 20 && refused === undefined && log.failures.unspooled === 0; n++) {
+    for (let n = 1; n <= 20 && refused === undefined && log.figures.unspooled === 0; n++) {
       await log.append(event(n)).then(() => void taken.push(n), (error) => void (refused = error));
     }
     assert.ok(taken.length >= 3 && taken.length < 20, `${taken.length}`);
@@ -220,7 +225,7 @@ test(
     const log = await open("best_effort", { spool: join(directory, "full") });
     await log.append(event(1));
     await log.append(event(2));
-    assert.deepEqual(log.failures, { unspooled: 2, lost: 0 });
+    assert.deepEqual(log.figures, { unspooled: 2, lost: 0, refused: 0, waiting: 2 });
     assert.deepEqual(warnings, ["Cannot write the audit spool"]);
     await log.flush();
     assert.deepEqual(await stored(), [1, 2]);
@@ -279,11 +284,11 @@ test("a full spool costs no record that is in it, however many wait", async (con
   };
   const log = await open("best_effort", { shipper: flaky, spoolLimit: 4 * 1024 * 1024 });
   let appended = 0;
-  while (log.failures.unspooled === 0) {
+  while (log.figures.unspooled === 0) {
     await Promise.all(Array.from({ length: 500 }, () => log.append(event(++appended))));
   }
   assert.ok(appended > 10_500, "more wait than memory alone may hold");
-  assert.equal(log.failures.lost, 0);
+  assert.equal(log.figures.lost, 0);
   away = false;
   await log.close();
   assert.equal((await store.latestRecords(appended + 1)).length, appended);
@@ -303,9 +308,10 @@ test("records in memory alone are lost beyond their limit, the oldest first, and
     spoolLimit: 1000,
   });
   await log.append(event(0));
-  assert.equal(log.failures.unspooled, 0);
+  assert.equal(log.figures.unspooled, 0);
   await Promise.all(Array.from({ length: 10_003 }, (_, n) => log.append(event(n + 1))));
-  assert.deepEqual(log.failures, { unspooled: 10_003, lost: 3 });
+  // One more waits: it is in the file.
+  assert.deepEqual(log.figures, { unspooled: 10_003, lost: 3, refused: 0, waiting: 10_001 });
   assert.ok(warnings.includes("Audit records are lost"));
   away = false;
   await log.close();
@@ -314,4 +320,51 @@ test("records in memory alone are lost beyond their limit, the oldest first, and
   );
   const sorted = stored.sort((a, b) => a - b);
   assert.deepEqual([sorted.length, ...sorted.slice(0, 3)], [10_001, 0, 4, 5]);
+});
+
+test("a strict log without a spool takes no more than may wait, and says by which limit", async (context) => {
+  const { shipper, open, stored, verify } = setup(context);
+  let away = true;
+  const flaky: Shipper = {
+    head: () => shipper.head(),
+    ship: (...args) => away ? Promise.reject(new Error("away")) : shipper.ship(...args),
+  };
+  const log = await open("strict", { shipper: flaky, spool: undefined, queueLimit: 3 });
+  for (const n of [1, 2, 3]) await assert.rejects(log.append(event(n)), /away/);
+  for (const n of [4, 5]) {
+    await assert.rejects(log.append(event(n)), {
+      code: "AUDIT_QUEUE_FULL",
+      message: "The limit audit.queue_limit is reached: 3 records wait for the store",
+    });
+  }
+  assert.deepEqual(log.figures, { unspooled: 0, lost: 0, refused: 2, waiting: 3 });
+  away = false;
+  // It tries again by itself.
+  while (log.figures.waiting > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  await log.append(event(6));
+  await log.close();
+  assert.deepEqual(await stored(), [1, 2, 3, 6]);
+  assert.deepEqual((await verify()).breaks, []);
+  assert.equal(log.figures.waiting, 0);
+});
+
+test("the records of a delivery that is under way count as waiting", async (context) => {
+  const { shipper, open } = setup(context);
+  const arrived = Promise.withResolvers<void>();
+  const slow: Shipper = {
+    head: () => shipper.head(),
+    ship: async (...args) => {
+      await arrived.promise;
+      return await shipper.ship(...args);
+    },
+  };
+  const log = await open("strict", { shipper: slow, spool: undefined, queueLimit: 1 });
+  const first = log.append(event(1));
+  const flushed = log.flush();
+  await assert.rejects(log.append(event(2)), { code: "AUDIT_QUEUE_FULL" });
+  assert.equal(log.figures.waiting, 1);
+  arrived.resolve();
+  await Promise.all([first, flushed]);
+  await log.append(event(3));
+  await log.close();
 });

@@ -161,6 +161,16 @@ test("an audit log that cannot be written ends the session, and the call is not 
   assert.match(error.message, /^\[MCP_TELEPORT_ERROR\] The session cannot be recorded\./);
 });
 
+test("an audit log that is full ends the session by the name of its limit", async (context) => {
+  const { client, cluster } = await start(context);
+  await client.request(1, "ping");
+  const full = new IdentityError("AUDIT_QUEUE_FULL", "The limit audit.queue_limit is reached");
+  cluster.audit.before = ({ type }) =>
+    type === "mcp.session.request" ? Promise.reject(full) : Promise.resolve();
+  const { error } = await client.call(2, "die");
+  assert.match(error.message, /cannot be recorded: The limit audit\.queue_limit is reached\./);
+});
+
 test("a slow reader holds the server back instead of filling memory", async (context) => {
   const MIB = 1024 * 1024;
   const { client, cluster: { agent, audit } } = await start(context);

@@ -36,7 +36,7 @@ test("metrics count sessions, messages and refusals under names that no peer cho
   const registry = new Registry();
   const metrics = createMetrics(registry);
   const { cluster, bridge } = await session(context, metrics.observer);
-  metrics.watch(cluster.agent);
+  metrics.watch(cluster.agent, { figures: { unspooled: 4, lost: 3, refused: 2, waiting: 1 } });
   const server = await serveDiagnostics({ host: "127.0.0.1", port: 0 }, {
     services: () => ({}),
     registry,
@@ -63,6 +63,10 @@ test("metrics count sessions, messages and refusals under names that no peer cho
       'postern_mcp_messages_stopped_total{app="fixture",from="client",reason="denied"} 1',
       'postern_mcp_request_duration_seconds_count{app="fixture",method="tools/call"} 1',
       "postern_agent_stalled_sessions 0",
+      "postern_audit_unspooled_records_total 4",
+      "postern_audit_lost_records_total 3",
+      "postern_audit_refused_records_total 2",
+      "postern_audit_waiting_records 1",
     ]
   ) assert.ok(open.includes(line), `${line} is missing in\n${open.join("\n")}`);
   assert.ok(!open.join().includes("made/up"), "a peer has named a series");

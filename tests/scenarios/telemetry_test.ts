@@ -41,6 +41,7 @@ test("app-agent serves health and metrics, and sends the traces of calls", async
   const { text } = await ask("/metrics");
   const counted = /^teleport_mcp_messages_from_client_total\{.*method="tools\/call"\} 1$/m;
   assert.match(text, counted);
+  assert.match(text, /^postern_audit_lost_records_total 0$/m);
   assert.match(text, /^teleport_mcp_active_sessions_total\{transport="stdio"\} 1$/m);
   await client.close();
 
