@@ -133,7 +133,8 @@ export class Session implements ChannelHandlers {
   /** Bytes of messages that are kept here because somebody has to take or record them first. */
   get held(): number {
     // What the client has sent is the channel's until it was passed on.
-    return this.#channel.held + this.#fromServer.bytes + this.#gate.held;
+    return this.#channel.held + this.#fromServer.bytes + this.#gate.held +
+      (this.#upstream?.held ?? 0);
   }
 
   /** The server is not read from, until what it has said has left. */

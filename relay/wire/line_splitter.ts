@@ -32,6 +32,11 @@ export class LineSplitter {
     this.#limit = options.limit ?? MAX_LINE_BYTES;
   }
 
+  /** Bytes of a line that has not ended. */
+  get held(): number {
+    return this.#pieces.length;
+  }
+
   /** Takes the next bytes; they must not be written to afterwards. */
   push(chunk: Buffer): void {
     let at = 0;

@@ -27,6 +27,7 @@ class PlayedServer implements Upstream {
   handlers!: UpstreamHandlers;
   paused = false;
   congested = false;
+  held = 0;
   #room = Promise.withResolvers<void>();
   #waiting: (() => void)[] = [];
 

@@ -255,3 +255,13 @@ test("a line beyond the limit is skipped and told, and the next one arrives", as
   assert.equal(await next(), "after");
   await exit;
 });
+
+test("a line that has not ended is counted as held", async (context) => {
+  const { server } = await start({
+    app: app("half", "sh", ["-c", "printf 12345; exec sleep 600"]),
+    grace: { term: 0, kill: 1000 },
+  });
+  context.cleanup(() => server.close());
+  while (server.held === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.equal(server.held, 5);
+});

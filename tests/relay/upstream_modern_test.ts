@@ -153,12 +153,15 @@ test("a server of the SDK finds no fault in the headers", async (context) => {
     response.end(Buffer.from(await answer.arrayBuffer()));
   }, context);
   const call = { name: "echo", arguments: { text: " ☃ ", deep: { n: 7 } } };
-  // Nobody has seen the schema yet, and the server says so.
-  assert.equal((await request(1, "tools/call", call)).error.code, -32020);
-  assert.equal((await request(2, "tools/list")).result.tools.length, 1);
-  const { result } = await request(3, "tools/call", call);
+  // Nobody has listed the tools yet; the server says what it misses, and is asked.
+  const { result } = await request(1, "tools/call", call);
   assert.equal(result.content[0].text, " ☃ ");
   assert.equal(server.seen.at(-1)!.headers["mcp-param-n"], "7");
+  const asked = () => server.seen.splice(0).map(({ body }) => `${body.id} ${body.method}`);
+  assert.deepEqual(asked(), ["1 tools/call", "postern-tools-0 tools/list", "1 tools/call"]);
+  // Once it is known, nothing is asked any more.
+  assert.ok((await request(2, "tools/call", call)).result);
+  assert.deepEqual(asked(), ["2 tools/call"]);
 });
 
 test("a cancelled request is hung up on, and no notification is sent", async (context) => {

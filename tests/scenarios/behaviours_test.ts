@@ -1,6 +1,7 @@
 // A well-behaved client and server cannot tell that Postern is between them: whatever one says, the
 // other hears in the same code points and digits, in the same order.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { canonicalJson } from "../support/canonical_json.ts";
 import {
@@ -11,6 +12,7 @@ import {
   program,
 } from "../support/cluster_process.ts";
 import { Guide } from "../support/guide.ts";
+import { ONE_RUNTIME, type TestContext } from "../support/harness.ts";
 import { runtimeCommand } from "../support/runtime_command.ts";
 import { scenario as test } from "../support/scenario.ts";
 import { everything } from "./behaviours/everything.ts";
@@ -45,6 +47,94 @@ for (const [name, { command, behaviours }] of Object.entries(SERVERS)) {
     };
     await Promise.all([worker(), worker()]);
   }, { proves: ["gate.transparent"] });
+}
+
+/** Servers over HTTP: how each is started, where it listens, and how it is spoken to. */
+const OVER_HTTP = [
+  {
+    name: "everything over streamable HTTP",
+    command: everythingOver("streamableHttp"),
+    kind: "streamable",
+    path: "/mcp",
+    behaviours: everything,
+  },
+  {
+    name: "everything over SSE",
+    command: everythingOver("sse"),
+    kind: "sse",
+    path: "/sse",
+    behaviours: everything,
+  },
+  {
+    name: "raw over streamable HTTP",
+    command: [nodePath(), fixture("behaviours/raw_server.mjs"), "http"],
+    kind: "streamable",
+    path: "/mcp",
+    behaviours: raw,
+  },
+  {
+    name: "raw over SSE",
+    command: [nodePath(), fixture("behaviours/raw_server.mjs"), "http"],
+    kind: "sse",
+    path: "/sse",
+    behaviours: raw,
+  },
+  {
+    name: "modern over streamable HTTP",
+    command: runtimeCommand(fixture("conformance/main.ts"), "http"),
+    kind: "streamable",
+    path: "/mcp",
+    behaviours: modern,
+  },
+] as const;
+
+/** Some servers tell a client the id that its session has with them. */
+const SESSION = /(?<=session )[0-9a-f-]{36}/g;
+
+function everythingOver(mode: string): readonly string[] {
+  return [nodePath(), "--import", fixture("upstreams/loopback.mjs"), EVERYTHING, mode];
+}
+
+for (const { name, command, kind, path, behaviours } of OVER_HTTP) {
+  test(`${name}: what passes through cannot be told from what comes directly`, async (context) => {
+    // One for each way, since servers tell all of their clients what has changed.
+    const [near, far] = [await listening(command, context), await listening(command, context)];
+    const scheme = kind === "sse" ? "mcp+sse+http" : "mcp+http";
+    const guide = await Guide.start(context, { uri: `${scheme}://${far}${path}` });
+    await guide.join();
+    const client = fixture("behaviours/http_client.mjs");
+    const direct = [nodePath(), client, kind, `http://${near}${path}`];
+    const relay = [program("tsh"), ...guide.connectLine()];
+    for (const behaviour of behaviours) {
+      // Streams are independent of each other: what comes on two of them has no order.
+      const masks = [...(behaviour.masks ?? []), SESSION];
+      const each = { ...behaviour, masks, anyOrder: true };
+      const [here, there] = await Promise.all([record(direct, each), record(relay, each)]);
+      assert.ok(here.length > 0);
+      assert.equal(difference(here, there), undefined, behaviour.what);
+    }
+  }, { proves: ["gate.transparent"], skip: ONE_RUNTIME });
+}
+
+/** Starts a server over HTTP; `host:port` of it. */
+async function listening(
+  [command = "", ...args]: readonly string[],
+  context: TestContext,
+): Promise<string> {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "ignore"] });
+  const gone = new Promise((resolve) => child.once("close", resolve));
+  context.cleanup(() => {
+    child.kill("SIGKILL");
+    return gone;
+  });
+  return await new Promise((resolve, reject) => {
+    let said = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+      const port = /(?:LISTENING |127\.0\.0\.1:)(\d+)/.exec(said += chunk)?.[1];
+      if (port !== undefined) resolve(`127.0.0.1:${port}`);
+    });
+    void gone.then(() => reject(new Error(`the server ended: ${said}`)));
+  });
 }
 
 test("nothing is left of a server when its client leaves", async (context) => {

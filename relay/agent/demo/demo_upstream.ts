@@ -53,6 +53,10 @@ class DemoUpstream implements Upstream {
     return this.#waiting.length >= MAX_WAITING;
   }
 
+  get held(): number {
+    return this.#waiting.reduce((sum, { length }) => sum + length, 0);
+  }
+
   room(): Promise<void> {
     if (!this.congested || this.#closing) return Promise.resolve();
     return (this.#room ??= Promise.withResolvers<void>()).promise;

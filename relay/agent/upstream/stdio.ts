@@ -151,6 +151,7 @@ class StdioServer implements Upstream {
   readonly #handlers: UpstreamHandlers;
   readonly #group: ProcessGroup;
   readonly #writer: LineWriter;
+  readonly #lines: LineSplitter;
   /** Everything that it has written has been read. */
   readonly #read = Promise.withResolvers<void>();
   /** Nothing of it is left. */
@@ -174,7 +175,7 @@ class StdioServer implements Upstream {
     this.#writer = new LineWriter(child.stdin);
     // A server that has gone is noticed by its exit; the failed write says nothing more.
     child.stdin.on("error", () => {});
-    this.#readMessages(child.stdout);
+    this.#lines = this.#readMessages(child.stdout);
     this.#readLog(child.stderr);
     child.once(
       "exit",
@@ -202,6 +203,11 @@ class StdioServer implements Upstream {
 
   room(): Promise<void> {
     return this.#writer.room();
+  }
+
+  /** What waits to be written is the client's until there is room for it, and counted there. */
+  get held(): number {
+    return this.#lines.held;
   }
 
   pause(): void {
@@ -264,7 +270,7 @@ class StdioServer implements Upstream {
     })();
   }
 
-  #readMessages(stdout: Readable): void {
+  #readMessages(stdout: Readable): LineSplitter {
     const messageBytes = this.#options.appLimits?.messageBytes;
     const lines = new LineSplitter({
       onLine: (line) => {
@@ -277,6 +283,7 @@ class StdioServer implements Upstream {
     stdout.on("data", (chunk: Buffer) => lines.push(chunk));
     stdout.on("end", () => lines.end());
     stdout.on("error", () => {});
+    return lines;
   }
 
   #readLog(stderr: Readable): void {

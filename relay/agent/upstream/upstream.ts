@@ -11,6 +11,8 @@ export interface Upstream {
   room(): Promise<void>;
   /** The id that the server has given to the session, if its transport has such. */
   readonly sessionId?: string | undefined;
+  /** Bytes of messages that it keeps, in either direction. */
+  readonly held: number;
   /** Stops and restarts the reading of messages. */
   pause(): void;
   resume(): void;

@@ -62,6 +62,9 @@ export const raw: readonly Behaviour[] = [
       await session.request(1, "logging/setLevel", { level: "debug" });
       await session.call(2, "changes");
       await session.call(3, "logs");
+      // Over HTTP, notices and answers travel on streams of their own.
+      const notices = () => session.count(({ method }) => /_changed$|message$/.test(method));
+      await session.until(() => notices() === 9, "all notices");
     },
   },
   {

@@ -170,9 +170,13 @@ export abstract class HttpServer implements Upstream {
 
   /** Answers a request that met an HTTP error. */
   protected async refused(call: Call, response: HttpResponse): Promise<void> {
-    const body = await readRefusal(response, call.id, this.reading);
+    this.refuse(call, response, await readRefusal(response, call.id, this.reading));
+  }
+
+  /** The same, with the error that was in the body, if there was one. */
+  protected refuse(call: Call, { status }: HttpResponse, body: Uint8Array | undefined): void {
     if (body) this.calls.answer(call, body);
-    else this.calls.fail(call, `it answered with HTTP ${response.status}`);
+    else this.calls.fail(call, `it answered with HTTP ${status}`);
   }
 
   /** Answers a request that could not be sent, or whose answer could not be read. */

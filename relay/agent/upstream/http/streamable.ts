@@ -7,15 +7,17 @@
 import type { Buffer } from "node:buffer";
 import { after } from "../../../after.ts";
 import { RelayError } from "../../../error.ts";
+import { peekMessage } from "../../../wire/peek.ts";
 import type { Call } from "./calls.ts";
 import type { HttpResponse } from "./connection.ts";
 import { HttpServer, resultOf } from "./http_server.ts";
 import { isSessionId, legacyHeaders, modernHeaders, SESSION_ID } from "./mcp_headers.ts";
 import { idText, type Outgoing } from "./outgoing.ts";
 import { readWhole, tooLarge } from "./read_body.ts";
-import { discard } from "./responses.ts";
+import { discard, readRefusal } from "./responses.ts";
 import { follow, type Following, type FollowOutcome } from "./resume.ts";
 import { ToolParams } from "./tool_params.ts";
+import { isHeaderMismatch, refreshTools } from "./tool_refresh.ts";
 
 export class StreamableServer extends HttpServer {
   readonly #tools = new ToolParams();
@@ -83,7 +85,8 @@ export class StreamableServer extends HttpServer {
     await Promise.race([answered, settled]);
   }
 
-  async #answer(call: Call): Promise<void> {
+  /** `again`: the headers have been mended once. */
+  async #answer(call: Call, again = false): Promise<void> {
     const { message, abort: { signal } } = call;
     const headers = this.#headersOf(message);
     const response = await this.post(message, {
@@ -95,7 +98,11 @@ export class StreamableServer extends HttpServer {
     });
     if (this.#isGone(response, headers)) return void response.body.destroy();
     const kind = this.kindOf(response);
-    if (kind === "refusal") return await this.refused(call, response);
+    if (kind === "refusal") {
+      const body = await readRefusal(response, call.id, this.reading);
+      const mended = !again && isHeaderMismatch(body) && await this.#mendHeaders(call, headers);
+      return mended ? await this.#answer(call, true) : this.refuse(call, response, body);
+    }
     if (message.method === "initialize" && !call.modern) this.#adopt(response);
     if (kind === "events") return await this.#readAnswer(call, response);
     if (kind === "nothing") {
@@ -104,6 +111,38 @@ export class StreamableServer extends HttpServer {
     }
     this.calls.deliver(await readWhole(response.body, this.reading));
     if (!call.isSettled) this.calls.fail(call, "its answer was to something else");
+  }
+
+  /**
+   * Whether a call that was refused for its headers has others now. It was not carried out, so that
+   * it may be posted once more.
+   */
+  async #mendHeaders(call: Call, refused: Record<string, string>): Promise<boolean> {
+    const { message } = call;
+    if (message.method !== "tools/call") return false;
+    this.debug("Asked an MCP server for its tools, whose headers it misses", undefined);
+    if (!await refreshTools(this.#tools, message, (list) => this.#askFor(list, call))) return false;
+    return JSON.stringify(this.#headersOf(message)) !== JSON.stringify(refused);
+  }
+
+  /** The answer to a request of our own, which ends with the call that it is for. */
+  async #askFor(message: Outgoing, { abort: { signal } }: Call): Promise<Buffer | undefined> {
+    const { limits: { headersMs }, url } = this.options;
+    const headers = this.#headersOf(message);
+    const response = await this.post(message, { url, headers, headersMs, signal });
+    const kind = this.kindOf(response);
+    if (kind === "json") return await readWhole(response.body, this.reading);
+    if (kind !== "events") return void response.body.destroy();
+    let answer: Buffer | undefined;
+    await this.#follow(response, {
+      onMessage: (line) => void (answer ??= peekMessage(line).id === message.id ? line : undefined),
+      onOversized: () => {},
+      onInterrupted: () => {},
+      isOver: () => answer !== undefined,
+      resumable: false,
+      signal,
+    });
+    return answer;
   }
 
   /** The stream of an answer; one of a session is read on if it breaks off or is closed. */
