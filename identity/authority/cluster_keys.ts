@@ -1,13 +1,17 @@
 import { randomBytes } from "node:crypto";
-import { createSigningKey, generateKeyPair } from "../keys.ts";
+import { createSigningKey } from "../keys.ts";
 import type { KeyPair } from "../keys.ts";
 import type { SshCa } from "../ssh/mod.ts";
 import { createSshCa } from "../ssh/mod.ts";
 import type { Store } from "../storage/store.ts";
 import type { Ca } from "../x509/mod.ts";
 import { createCa } from "../x509/mod.ts";
+import { firstJwtKeys } from "./jwt_keys.ts";
 
-/** The keys that make a cluster: whoever has them is the cluster. */
+/**
+ * The keys that make a cluster: whoever has them is the cluster. Those of tokens for servers are
+ * replaced by and by, and stand in `jwt_keys.ts`.
+ */
 export interface ClusterKeys {
   /** Signs bots, identities and sessions. */
   readonly user: Ca;
@@ -16,8 +20,6 @@ export interface ClusterKeys {
   readonly sshUser: SshCa;
   readonly sshHost: SshCa;
   readonly ticket: { readonly privateKey: string; readonly publicKey: string };
-  /** Signs tokens that tell servers who calls. */
-  readonly jwt: KeyPair;
   /** Signs the heads of audit chains, and makes digests of what is redacted. */
   readonly audit: AuditKeys;
 }
@@ -33,18 +35,21 @@ export interface AuditKeys {
 const CA_YEARS = 10;
 
 /** What clusters that were made by the first versions have not. */
-type LaterKeys = Pick<ClusterKeys, "jwt" | "audit">;
+type LaterKeys = Pick<ClusterKeys, "audit">;
 type FirstKeys = Omit<ClusterKeys, keyof LaterKeys>;
+
+/** The key for tokens has a place of its own now. */
+type StoredKeys = FirstKeys & Partial<LaterKeys> & { readonly jwt?: KeyPair };
 
 /** The cluster's keys from the store; what it has not is made and stored. */
 export function loadClusterKeys(store: Store, cluster: string, now: Date): Promise<ClusterKeys> {
   return store.update(async (tx) => {
-    const stored = (await tx.get<FirstKeys & Partial<LaterKeys>>("ca", "keys"))?.value;
-    const { jwt, audit } = stored ?? {};
-    if (stored && jwt && audit) return { ...stored, jwt, audit };
+    const item = await tx.get<StoredKeys>("ca", "keys");
+    const { jwt, audit, ...first } = item?.value ?? await createKeys(cluster, now);
+    if (!await tx.get("ca", "jwt")) await tx.put("ca", "jwt", firstJwtKeys(now, jwt));
+    if (item && audit && jwt === undefined) return { ...first, audit };
     const keys: ClusterKeys = {
-      ...stored ?? await createKeys(cluster, now),
-      jwt: jwt ?? generateKeyPair(),
+      ...first,
       audit: audit ?? { ...createSigningKey(), redaction: randomBytes(32).toString("hex") },
     };
     await tx.put("ca", "keys", keys);
@@ -52,7 +57,7 @@ export function loadClusterKeys(store: Store, cluster: string, now: Date): Promi
   });
 }
 
-async function createKeys(cluster: string, notBefore: Date): Promise<FirstKeys> {
+async function createKeys(cluster: string, notBefore: Date): Promise<StoredKeys> {
   const notAfter = new Date(notBefore);
   notAfter.setUTCFullYear(notAfter.getUTCFullYear() + CA_YEARS);
   return {

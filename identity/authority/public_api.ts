@@ -15,6 +15,7 @@ import { trustBundle } from "./issuing.ts";
 import { joinBot } from "./join_bot.ts";
 import { listApps, openSession } from "./open_session.ts";
 import { renewBot } from "./renew_bot.ts";
+import { JWKS_SECONDS } from "./jwt_keys.ts";
 import { jwks, openidConfiguration } from "./sign_app_token.ts";
 
 /** What the server knows about a request beside its bytes. */
@@ -38,8 +39,8 @@ export function publicApi(cluster: Cluster): Hono<Env> {
   }));
   api.get("/v1/webapi/find", (context) => context.json(clusterInfo(cluster)));
   api.get("/webapi/find", (context) => context.json(clusterInfo(cluster)));
-  // Public keys change with a new cluster only; whoever verifies tokens need not ask each time.
-  const cached = { "Cache-Control": "public, max-age=300" };
+  // Whoever verifies tokens need not ask each time: keys are there some time before they sign.
+  const cached = { "Cache-Control": `public, max-age=${JWKS_SECONDS}` };
   api.get(
     "/.well-known/jwks.json",
     async (context) => context.json(await jwks(cluster), 200, cached),

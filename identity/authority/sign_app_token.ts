@@ -5,15 +5,16 @@ import type { JWK } from "jose";
 import { APP_TOKEN_SECONDS } from "../app_token.ts";
 import type { AppToken, AppTokenRequest } from "../app_token.ts";
 import type { Cluster } from "./cluster.ts";
+import { type JwtKey, publishedKeys, signingKey } from "./jwt_keys.ts";
 
 const ALGORITHM = "ES256";
 
 /** Clocks of servers may be behind by so much. */
 const LEEWAY_SECONDS = 10;
 
-/** The public key that tokens are verified by, as a JSON Web Key. */
-async function publicJwk({ keys }: Cluster): Promise<JWK & { kid: string }> {
-  const { kty, crv, x, y } = createPublicKey(keys.jwt.publicKey).export({ format: "jwk" }) as JWK;
+/** A public key that tokens are verified by, as a JSON Web Key. */
+async function publicJwk(key: JwtKey): Promise<JWK & { kid: string }> {
+  const { kty, crv, x, y } = createPublicKey(key.publicKey).export({ format: "jwk" }) as JWK;
   const jwk = { kty, crv, x, y } as JWK;
   // RFC 7638: the same key has the same id everywhere.
   return { ...jwk, kid: await calculateJwkThumbprint(jwk), alg: ALGORITHM, use: "sig" };
@@ -21,7 +22,7 @@ async function publicJwk({ keys }: Cluster): Promise<JWK & { kid: string }> {
 
 /** RFC 7517 §5: the keys of a cluster's tokens. */
 export async function jwks(cluster: Cluster): Promise<{ keys: JWK[] }> {
-  return { keys: [await publicJwk(cluster)] };
+  return { keys: await Promise.all((await publishedKeys(cluster)).map(publicJwk)) };
 }
 
 /** OpenID Connect Discovery 1.0 §3, as far as it concerns tokens that somebody else brings. */
@@ -47,7 +48,8 @@ export async function signAppToken(
   const expires = Math.min(now + APP_TOKEN_SECONDS, Math.floor(notAfter.getTime() / 1000));
   const username = `bot-${principal.bot}`;
   const { roles, traits } = principal;
-  const { kid } = await publicJwk(cluster);
+  const key = await signingKey(cluster);
+  const { kid } = await publicJwk(key);
   const token = await new SignJWT({
     username,
     ...(claims === "roles-and-traits" || claims === "roles" ? { roles } : {}),
@@ -60,7 +62,7 @@ export async function signAppToken(
     .setIssuedAt(now)
     .setNotBefore(now - LEEWAY_SECONDS)
     .setExpirationTime(expires)
-    .sign(await importPKCS8(cluster.keys.jwt.privateKey, ALGORITHM));
+    .sign(await importPKCS8(key.privateKey, ALGORITHM));
   return { token, expires: new Date(expires * 1000) };
 }
 

@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import https from "node:https";
+import { createPublicKey } from "node:crypto";
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from "jose";
 import type { JSONWebKeySet } from "jose";
+import { jwks } from "../../identity/authority/sign_app_token.ts";
 import { openCluster, signAppToken } from "../../identity/authority/mod.ts";
+import { generateKeyPair } from "../../identity/keys.ts";
 import type { AppTokenRequest } from "../../identity/mod.ts";
 import { silentLog, systemClock } from "../../identity/mod.ts";
 import { realAuthority } from "../support/real_authority.ts";
 import type { RealAuthority } from "../support/real_authority.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import { test } from "../support/harness.ts";
 
 const APP_URI = "mcp+https://mcp.example.com/mcp";
@@ -108,13 +112,88 @@ test("an id_token is found by OpenID Connect Discovery", async (context) => {
 
 test("a cluster that was made before tokens gets a key, and keeps it and the others", async (context) => {
   const { cluster } = await realAuthority(context);
-  const { jwt: _, ...older } = cluster.keys;
-  await cluster.store.update((tx) => tx.put("ca", "keys", older));
-  const open = () => openCluster({ store: cluster.store, clock: systemClock, log: silentLog });
-  const { keys } = await open();
-  assert.notEqual(keys.jwt.privateKey, cluster.keys.jwt.privateKey);
-  assert.deepEqual({ ...keys, jwt: undefined }, { ...older, jwt: undefined });
-  assert.deepEqual((await open()).keys, keys);
-  const { token } = await signAppToken({ ...cluster, keys }, request());
-  assert.equal(decodeProtectedHeader(token).alg, "ES256");
+  const { store, keys } = cluster;
+  await store.update((tx) => tx.delete("ca", "jwt"));
+  const open = () => openCluster({ store, clock: systemClock, log: silentLog });
+  const opened = await open();
+  assert.deepEqual(opened.keys, keys);
+  const { kid } = decodeProtectedHeader((await signAppToken(opened, request())).token);
+  assert.equal(decodeProtectedHeader((await signAppToken(await open(), request())).token).kid, kid);
+});
+
+test("a cluster that had one key for tokens goes on with it", async (context) => {
+  const { cluster: { store, keys } } = await realAuthority(context);
+  const jwt = generateKeyPair();
+  await store.update(async (tx) => {
+    await tx.put("ca", "keys", { ...keys, jwt });
+    await tx.delete("ca", "jwt");
+  });
+  const cluster = await openCluster({ store, clock: systemClock, log: silentLog });
+  assert.deepEqual(cluster.keys, keys);
+  const { token } = await signAppToken(cluster, request());
+  await jwtVerify(token, createPublicKey(jwt.publicKey), { audience: APP_URI });
+});
+
+test("a new key for tokens is published before it signs, and the old one until nothing needs it", async (context) => {
+  const clock = new FakeClock(new Date("2026-03-01T00:00:00Z"));
+  const { cluster } = await realAuthority(context, { clock });
+  const minutes = (count: number) => clock.advance(count * 60_000);
+  const sign = async () => {
+    const notAfter = new Date(clock.now().getTime() + 3_600_000);
+    return (await signAppToken(cluster, request({ notAfter }))).token;
+  };
+  const kid = (token: string) => decodeProtectedHeader(token).kid;
+  const served = async () => (await jwks(cluster)).keys.map((key) => key.kid);
+  /** As a server does that has fetched the keys at some time. */
+  const verify = async (token: string, keys: JSONWebKeySet) =>
+    await jwtVerify(token, createLocalJWKSet(keys), {
+      audience: APP_URI,
+      currentDate: clock.now(),
+    });
+
+  const first = kid(await sign());
+  assert.deepEqual(await served(), [first]);
+  minutes(30 * 24 * 60 - 1);
+  assert.equal(kid(await sign()), first);
+  assert.deepEqual(await served(), [first]);
+  const fetchedBefore = await jwks(cluster) as JSONWebKeySet;
+
+  minutes(1);
+  assert.equal(kid(await sign()), first, "the next key does not sign at once");
+  const [, second] = await served();
+  assert.ok(second !== undefined && second !== first);
+  minutes(5);
+  // Whoever has asked just before need not ask again for five minutes.
+  await verify(await sign(), fetchedBefore);
+  minutes(4);
+  const last = await sign();
+  assert.equal(kid(last), first);
+  minutes(1);
+  const next = await sign();
+  assert.equal(kid(next), second);
+  await verify(next, await jwks(cluster) as JSONWebKeySet);
+
+  minutes(8);
+  await verify(last, await jwks(cluster) as JSONWebKeySet);
+  minutes(12);
+  await assert.rejects(verify(last, fetchedBefore), { code: "ERR_JWT_EXPIRED" });
+  assert.deepEqual(await served(), [second], "nothing that it has signed is good any more");
+  await sign();
+  const kept = (await cluster.store.get<{ keys: unknown[] }>("ca", "jwt"))?.value.keys;
+  assert.equal(kept?.length, 1, "its private half is gone too");
+});
+
+test("a clock that was set back makes no key sign that nobody knows", async (context) => {
+  const clock = new FakeClock(new Date("2026-03-01T00:00:00Z"));
+  const { cluster } = await realAuthority(context, { clock });
+  const sign = async () => {
+    const notAfter = new Date(clock.now().getTime() + 3_600_000);
+    return decodeProtectedHeader((await signAppToken(cluster, request({ notAfter }))).token).kid;
+  };
+  const first = await sign();
+  clock.advance(31 * 24 * 3_600_000);
+  assert.equal(await sign(), first);
+  clock.advance(-24 * 3_600_000);
+  assert.equal(await sign(), first);
+  assert.equal((await jwks(cluster)).keys.length, 2);
 });
