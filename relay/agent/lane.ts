@@ -28,6 +28,9 @@ export class Lane {
   }
 
   push(step: Step): void {
+    // The lane itself looks at the outcome, but perhaps not before the runtime does; and after its
+    // stop nobody does, and a rejection that nobody hears ends the process.
+    step.ready?.catch(() => {});
     if (this.#stopped) return;
     if (!this.#running && step.ready === undefined) {
       // Nothing to wait for and nobody in front: the usual case when records are not synced.
@@ -35,8 +38,6 @@ export class Lane {
       if (pending) void this.#run(pending);
       return;
     }
-    // The lane itself looks at the outcome, but perhaps not before the runtime does.
-    step.ready?.catch(() => {});
     this.#steps.push(step);
     this.#bytes += step.bytes;
     if (!this.#running) void this.#run();

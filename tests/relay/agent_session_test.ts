@@ -235,6 +235,21 @@ test("a session takes one window from a client whose server does not read", asyn
   await server.until(() => server.received.length === 16);
 });
 
+test("what a server says to a session that is over harms nobody, even if it cannot be recorded", async (context) => {
+  const { cluster, server, session } = await start(context);
+  // As a server does that has not heard of the end yet.
+  const closing = Promise.withResolvers<void>();
+  server.close = () => closing.promise;
+  session.end({ code: "AGENT_STOPPING", message: "The agent is stopping" });
+  cluster.audit.before = () => Promise.reject(new Error("disk full"));
+  server.handlers.onMessage(line({ id: 7, result: {} }));
+  server.handlers.onListen?.({ resumed: false });
+  // A rejection that nobody hears would end the process, and fails the test.
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  closing.resolve();
+  await session.closed;
+});
+
 test("a CA that is taken away while a session is admitted is not overlooked", async (context) => {
   const { cluster, admitting } = await admitted(context);
   const validity = { notBefore: new Date(), notAfter: new Date(Date.now() + 3_600_000) };
