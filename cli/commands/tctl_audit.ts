@@ -159,7 +159,10 @@ function subject(event: AuditEvent): string {
   const tool = text(event["tool"]) || text(member(member(event["message"], "params"), "name"));
   // A token's id is long, and its first digits tell it as `tctl tokens ls` does.
   const name = text(event["name"]).replace(/^([0-9a-f]{16})[0-9a-f]{48}$/, "$1");
-  return [text(event["app_name"]) || name, method, tool]
+  // Of a certificate: the app of a session, or whose it is.
+  const app = text(event["app_name"]) ||
+    text(member(member(event["identity"], "route_to_app"), "name"));
+  return [app || name || text(event["cert_type"]), method, tool]
     .filter((part) => part !== "").join(" ");
 }
 

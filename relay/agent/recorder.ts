@@ -94,6 +94,11 @@ export class Recorder {
     return this.#append(this.#start ? [...this.#started(this.#start), end] : [end]);
   }
 
+  /** Somebody came with a certificate for a session, and never began it. */
+  refused(details: Parameters<SessionEvents["refusedStart"]>[0]): Promise<void> {
+    return this.#append([this.#events.refusedStart(details)]);
+  }
+
   /** Whether the start of the session is to be told now, before this record. */
   #shakenHands(record: GateRecord, event: EventJson | undefined): boolean {
     this.#handshake = { ...this.#handshake, ...handshakeIn(record) };

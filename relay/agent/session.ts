@@ -356,6 +356,7 @@ export class Session implements ChannelHandlers {
       observer?.ended(end);
       await this.#recorder.messages(unanswered);
       if (this.#started) await this.#recorder.end({ address, end, because });
+      else await this.#recorder.refused({ address, end, because: because ?? end.message });
     } catch (error) {
       log.error("The end of a session could not be recorded", { error: String(error) });
     }

@@ -284,10 +284,15 @@ test("a change of roles shows at once in what may be called and in the list", as
 });
 
 for (const [what, hello] of [["app", { app: "other" }], ["session", { session: "x" }]] as const) {
-  test(`a HELLO for another ${what} than the certificate's ends the session`, async (context) => {
+  test(`a HELLO for another ${what} than the certificate's ends the session, and is recorded`, async (context) => {
     const it = await cluster(context);
     const bridge = await connectRaw(it, await it.issue());
     assert.equal(await bridge.hello(hello).outcome(), "PROTOCOL");
+    while (it.agent.sessions > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    const error = "The HELLO is for another session than the certificate";
+    assert.deepEqual(it.audit.events.map(({ code, status }) => [code, status]), [
+      ["TMCP001E", { success: false, error, reason: "CLOSED" }],
+    ]);
   });
 }
 
