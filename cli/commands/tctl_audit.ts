@@ -27,7 +27,7 @@ export function addAudit(root: TctlRoot, tctl: Tctl): void {
     .addOption(formatOption())
     .action(async ({ limit, format }) => {
       const events = await tctl.withAdmin((admin) => admin.auditEvents({ limit }));
-      if (format === "json") return tctl.json(events);
+      if (format === "json") return tctl.json(events.map(asOriginal));
       if (events.length === 0) return tctl.say("No events found");
       tctl.host.stdout.write(
         formatTable(["Time", "Code", "Type", "User", "Subject", "Outcome"], events.map(row)),
@@ -87,7 +87,9 @@ async function tail(tctl: Tctl, limit: number, format: "text" | "json"): Promise
   const { clock, signal, stdout } = tctl.host;
   const print = (event: AuditEvent) =>
     stdout.write(
-      format === "json" ? `${JSON.stringify(event)}\n` : `${visible(row(event).join("  "))}\n`,
+      format === "json"
+        ? `${JSON.stringify(asOriginal(event))}\n`
+        : `${visible(row(event).join("  "))}\n`,
     );
   let after = await tctl.withAdmin(async (admin) => {
     const { newest } = await admin.auditRecords({ after: 0, limit: 1 });
@@ -142,6 +144,11 @@ function formatReport({ records, unchained, chains, breaks }: VerifyReport): str
   }
   if (breaks.length === 0) lines.push("The log is whole");
   return lines.map((line) => `${visible(line)}\n`).join("");
+}
+
+/** The original calls the type of an event `event`. */
+function asOriginal(event: AuditEvent): AuditEvent {
+  return { event: event.type, ...event };
 }
 
 function row(event: AuditEvent): string[] {

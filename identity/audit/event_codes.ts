@@ -8,6 +8,7 @@ export const EVENT_CODES = {
   "app.delete": ["TAP05I"],
   "app.update": ["TAP04I"],
   "audit.gap": ["PAU001W"],
+  "auth": ["T3007W"],
   "bot.create": ["TB001I"],
   "bot.delete": ["TB003I"],
   "bot.generation_adopted": ["PBG001W"],

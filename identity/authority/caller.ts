@@ -3,6 +3,7 @@ import type { BotClaims, Claims, IdentityClaims } from "../x509/claims.ts";
 import type { CertificateInfo } from "../x509/mod.ts";
 import { readCertificate, verifyCertificate } from "../x509/mod.ts";
 import type { Cluster } from "./cluster.ts";
+import { botFields } from "./issue_recorded.ts";
 
 /** Who is calling: a proven certificate of the wanted kind, whose bot may act now. */
 export interface Caller<C extends Claims> {
@@ -13,13 +14,21 @@ export interface Caller<C extends Claims> {
 type MachineKind = "bot" | "identity";
 type MachineClaims<K extends MachineKind> = K extends "bot" ? BotClaims : IdentityClaims;
 
+/** How somebody has come. */
+interface Connection {
+  /** The client certificate, DER. */
+  readonly peer: Uint8Array | undefined;
+  readonly remote: string;
+}
+
 /**
- * Judges the client certificate (DER) of one request. TLS has proven that the caller holds its
- * key; issuer, dates and locks are judged here, for each request and not for each connection.
+ * Judges the client certificate of one request. TLS has proven that the caller holds its key;
+ * issuer, dates and locks are judged here, for each request and not for each connection. Whoever
+ * has a certificate of the cluster and is refused is recorded.
  */
 export async function identifyCaller<K extends MachineKind>(
   cluster: Cluster,
-  peer: Uint8Array | undefined,
+  { peer, remote }: Connection,
   kind: K,
 ): Promise<Caller<MachineClaims<K>>> {
   if (!peer) {
@@ -28,6 +37,19 @@ export async function identifyCaller<K extends MachineKind>(
     });
   }
   const certificate = readCertificate(peer);
+  try {
+    return { certificate, claims: await judge(cluster, certificate, kind) };
+  } catch (error) {
+    await recordRefusal(cluster, certificate, { error, remote });
+    throw error;
+  }
+}
+
+async function judge<K extends MachineKind>(
+  cluster: Cluster,
+  certificate: CertificateInfo,
+  kind: K,
+): Promise<MachineClaims<K>> {
   await verifyCertificate(
     certificate,
     [cluster.keys.user.certificate],
@@ -43,7 +65,27 @@ export async function identifyCaller<K extends MachineKind>(
     );
   }
   demandStanding(cluster, claims as BotClaims | IdentityClaims);
-  return { certificate, claims: claims as MachineClaims<K> };
+  return claims as MachineClaims<K>;
+}
+
+async function recordRefusal(
+  { audit }: Cluster,
+  { claims, spiffeId }: CertificateInfo,
+  { error, remote }: { readonly error: unknown; readonly remote: string },
+): Promise<void> {
+  // Of a certificate that none of our CAs has signed, nothing is known to be true.
+  if (!(error instanceof IdentityError) || error.code === "CERTIFICATE_INVALID") return;
+  await audit.append({
+    type: "auth",
+    code: "T3007W",
+    ...("bot" in claims ? botFields(claims) : {}),
+    spiffe_id: spiffeId,
+    cert_kind: claims.kind,
+    success: false,
+    error: error.message,
+    reason: error.code,
+    "addr.remote": remote,
+  });
 }
 
 function demandStanding(cluster: Cluster, { bot, instance }: BotClaims | IdentityClaims): void {

@@ -55,20 +55,20 @@ export function publicApi(cluster: Cluster): Hono<Env> {
     return context.json(await joinBot(cluster, request, context.env.remote));
   });
   api.post("/postern/v1/renew", async (context) => {
-    const caller = await identifyCaller(cluster, context.env.peer, "bot");
+    const caller = await identifyCaller(cluster, context.env, "bot");
     return context.json(await renewBot(cluster, caller, await body(context, renewRequest)));
   });
   api.post("/postern/v1/identities", async (context) => {
-    const caller = await identifyCaller(cluster, context.env.peer, "bot");
+    const caller = await identifyCaller(cluster, context.env, "bot");
     return context.json(await issueOutput(cluster, caller, await body(context, identityRequest)));
   });
   api.post("/postern/v1/sessions", async (context) => {
-    const caller = await identifyCaller(cluster, context.env.peer, "identity");
+    const caller = await identifyCaller(cluster, context.env, "identity");
     const request = await body(context, sessionRequest);
     return context.json(await openSession(cluster, caller, request, context.env.remote));
   });
   api.get("/postern/v1/apps", async (context) => {
-    const caller = await identifyCaller(cluster, context.env.peer, "identity");
+    const caller = await identifyCaller(cluster, context.env, "identity");
     return context.json(listApps(cluster, caller));
   });
   api.notFound((context) =>

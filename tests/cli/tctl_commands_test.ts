@@ -268,6 +268,7 @@ test("`tctl audit ls` shows what happened, and nothing in it moves the cursor", 
   assert.ok(!json.includes("\u202e"));
   assert.equal(JSON.parse(json)[0].tool, "echo\x1b[2J\u202e");
   assert.equal(JSON.parse(json).length, 2);
+  assert.equal(JSON.parse(json)[1].event, "bot.join", "rules for the original's log find it");
 });
 
 test("tctl finds the data directory through `-c teleport.yaml`", async (context) => {

@@ -205,6 +205,7 @@ test("no session without allow_reissue, without a role that reaches the app, or 
     tx.put("lock", "l", { target: { bot: "robot" }, message: "stolen", created: "" })
   );
   await assert.rejects(open(identity), refused("LOCKED"));
+  assert.equal((await authority.auditTypes()).at(-1), "auth T3007W");
   // The peer cannot tell apart what the log does.
   const refusals = (await authority.cluster.store.latestEvents(100)).map(({ event }) => event)
     .filter(({ code }) => code === "TMCP001E");

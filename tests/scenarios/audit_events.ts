@@ -72,6 +72,12 @@ export const EVENTS: Readonly<Record<EventType, readonly EventFields[]>> = {
   "bot.generation_adopted": [
     { code: "PBG001W", fields: `${BOT} certificate_generation stored_generation` },
   ],
+  auth: [
+    {
+      code: "T3007W",
+      fields: `${BOT} spiffe_id cert_kind success error reason addr.remote`,
+    },
+  ],
   "cert.create": [
     {
       code: "TC000I",
