@@ -5,6 +5,7 @@ import { Buffer } from "node:buffer";
 import { type App, DEFAULT_APP_LIMITS, silentLog, systemClock } from "../../identity/mod.ts";
 import { createCa, readCertificate } from "../../identity/x509/mod.ts";
 import { admit, judge } from "../../relay/agent/admission.ts";
+import type { Egress } from "../../relay/agent/egress.ts";
 import { CallRates } from "../../relay/agent/call_rate.ts";
 import { Session } from "../../relay/agent/session.ts";
 import type { Upstream, UpstreamHandlers } from "../../relay/agent/upstream/upstream.ts";
@@ -111,6 +112,7 @@ function open(
   { cleanup }: TestContext,
   { view, audit }: Cluster,
   admission: Awaited<ReturnType<typeof admit>>,
+  egress: Egress = { authType: "unknown" },
 ) {
   assert.ok(admission.kind === "admitted");
   const verdict = judge(admission.claims, view);
@@ -129,7 +131,7 @@ function open(
       log: silentLog,
       tasks: new TaskRegistry(10),
       told: new ToldDefinitions(),
-      egress: () => ({ authType: "unknown" }),
+      egress: () => egress,
       limits: DEFAULT_APP_LIMITS,
       rates: new CallRates(systemClock),
       startUpstream: server.start,
@@ -145,9 +147,9 @@ function open(
   return { server, bridge, session, claims: admission.claims };
 }
 
-async function start(context: TestContext) {
+async function start(context: TestContext, egress?: Egress) {
   const { cluster, admitting } = await admitted(context);
-  const it = open(context, cluster, await admitting);
+  const it = open(context, cluster, await admitting, egress);
   const { session, app } = it.claims;
   const window = DEFAULT_WINDOW;
   it.bridge.channel.greet(FrameType.HELLO, { session, app, client: "test", window });
@@ -233,6 +235,33 @@ test("a session takes one window from a client whose server does not read", asyn
   assert.equal(bridge.channel.congested, true);
   server.relax();
   await server.until(() => server.received.length === 16);
+});
+
+test("requests are recorded with the headers of now, and answers without", async (context) => {
+  let team = "day";
+  const { bridge, cluster, server } = await start(context, {
+    authType: "unknown",
+    get headers() {
+      return { "X-Team": [team] };
+    },
+  });
+  const ask = async (id: number) => {
+    bridge.channel.send(line({ id, method: "tools/call", params: { name: "echo" } }));
+    await server.until(() => server.received.length === id);
+    server.handlers.onMessage(line({ id, result: { content: [] } }));
+  };
+  await ask(1);
+  // As when a trait of the bot changes.
+  cluster.view.change(() => void (team = "night"));
+  await ask(2);
+  await bridge.until(() => bridge.received === 2);
+  const recorded = (type: string) => cluster.audit.of(type).map((event) => event["headers"]);
+  assert.deepEqual(recorded("mcp.session.start"), [{ "X-Team": ["day"] }]);
+  assert.deepEqual(recorded("mcp.session.request"), [
+    { "X-Team": ["day"] },
+    { "X-Team": ["night"] },
+  ]);
+  assert.deepEqual(recorded("mcp.session.response"), [undefined, undefined]);
 });
 
 test("what a server says to a session that is over harms nobody, even if it cannot be recorded", async (context) => {
