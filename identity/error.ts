@@ -5,6 +5,7 @@ export type IdentityErrorCode =
   | "API_UNREACHABLE"
   | "API_PROTOCOL"
   | "AUDIT_QUEUE_FULL"
+  | "AUDIT_UNAVAILABLE"
   | "BAD_REQUEST"
   | "CA_PIN_MISMATCH"
   | "CERTIFICATE_EXPIRED"

@@ -69,10 +69,14 @@ export class Spool {
     try {
       let written = 0;
       while (written < bytes.length) written += writeSync(this.#fd, bytes, written);
-    } catch (error) {
+    } catch (cause) {
       // Half a record in front of the next ones would make them unreadable.
       if (fstatSync(this.#fd).size > this.#size) ftruncateSync(this.#fd, this.#size);
-      throw error;
+      const found = (cause as NodeJS.ErrnoException).code ?? "unknown error";
+      throw new IdentityError("AUDIT_UNAVAILABLE", `The audit spool cannot be written: ${found}`, {
+        hint: "See to the disk of the data directory",
+        cause,
+      });
     }
     this.#size += bytes.length;
   }

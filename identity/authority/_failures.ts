@@ -9,6 +9,8 @@ export type FailureStatus = 400 | 401 | 403 | 404 | 409 | 413 | 500 | 503;
 const STATUS: Partial<Record<IdentityErrorCode, FailureStatus>> = {
   ACCESS_DENIED: 403,
   ALREADY_EXISTS: 409,
+  AUDIT_QUEUE_FULL: 503,
+  AUDIT_UNAVAILABLE: 503,
   BAD_REQUEST: 400,
   CERTIFICATE_EXPIRED: 401,
   CERTIFICATE_INVALID: 401,
@@ -20,6 +22,7 @@ const STATUS: Partial<Record<IdentityErrorCode, FailureStatus>> = {
   LOCKED: 403,
   NOT_FOUND: 404,
   REISSUE_DENIED: 403,
+  SPOOL_FULL: 503,
   UNAVAILABLE: 503,
 };
 

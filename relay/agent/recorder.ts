@@ -141,11 +141,8 @@ export class Recorder {
   }
 }
 
-/** A peer is told of a limit that it may have to do with, and of nothing else. */
+/** A peer is told what the log's own errors say: a limit by its name, no path and no content. */
 function unavailable(cause: unknown): never {
-  const full = cause instanceof IdentityError &&
-      (cause.code === "AUDIT_QUEUE_FULL" || cause.code === "SPOOL_FULL")
-    ? `: ${cause.message}`
-    : "";
-  throw new RelayError("AUDIT_UNAVAILABLE", `The session cannot be recorded${full}`, { cause });
+  const found = cause instanceof IdentityError ? `: ${cause.message}` : "";
+  throw new RelayError("AUDIT_UNAVAILABLE", `The session cannot be recorded${found}`, { cause });
 }

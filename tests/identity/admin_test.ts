@@ -7,7 +7,7 @@ import { createAdmin } from "../../identity/authority/admin/mod.ts";
 import { openCluster } from "../../identity/authority/mod.ts";
 import type { Cluster } from "../../identity/authority/mod.ts";
 import type { TokenItem } from "../../identity/authority/cluster.ts";
-import { silentLog } from "../../identity/mod.ts";
+import { IdentityError, silentLog } from "../../identity/mod.ts";
 import { openSqliteStore } from "../../identity/storage/sqlite.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { test } from "../support/harness.ts";
@@ -375,6 +375,21 @@ test("status() tells the pin of the host CA", async (context) => {
     ["user", "2036-11-23"],
   ]);
   assert.match(status.caPins[0] ?? "", /^sha256:[0-9a-f]{64}$/);
+});
+
+test("a change that cannot be recorded is done all the same, and nobody is told otherwise", async (context) => {
+  const { cluster, create } = await setUp(context);
+  await create(ROLE + "---\n" + BOT);
+  const full = new IdentityError("SPOOL_FULL", "The limit audit.spool_limit_mib is reached");
+  const audit = { append: () => Promise.reject(full) } as unknown as Cluster["audit"];
+  const admin = createAdmin({ ...cluster, audit });
+  const bad = admin.createResources({ text: LOCK, file: "lock.yaml", force: false });
+  await assert.rejects(bad, {
+    code: "AUDIT_UNAVAILABLE",
+    message: 'The lock "stop" is created, but this is not in the audit log: ' +
+      "The limit audit.spool_limit_mib is reached",
+  });
+  assert.equal(cluster.view.standing("example", "").kind, "locked");
 });
 
 async function addInstance({ store }: Cluster, bot: string, instance: string): Promise<void> {

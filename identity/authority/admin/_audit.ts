@@ -1,5 +1,6 @@
 /** Records what an administrator changed. */
 import type { EventCode, EventType } from "../../audit/mod.ts";
+import { IdentityError } from "../../error.ts";
 import type { Cluster, LockItem, TokenItem } from "../cluster.ts";
 import type { ResourceKind } from "./admin.ts";
 
@@ -88,5 +89,15 @@ export async function recordChange(
   const event = EVENTS[kind][change];
   if (!event) return;
   const [type, code] = event;
-  await cluster.audit.append({ ...fields, type, code, name, user: LOCAL_ADMIN });
+  try {
+    await cluster.audit.append({ ...fields, type, code, name, user: LOCAL_ADMIN });
+  } catch (cause) {
+    // A lock must hold also when the disk is full; but nobody may think that nothing has happened.
+    const found = cause instanceof Error ? cause.message : String(cause);
+    throw new IdentityError(
+      "AUDIT_UNAVAILABLE",
+      `The ${kind} "${name}" is ${change}, but this is not in the audit log: ${found}`,
+      { hint: "See to the disk of the data directory, and write down what you have done", cause },
+    );
+  }
 }
