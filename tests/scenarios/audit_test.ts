@@ -1,6 +1,6 @@
 // The audit log of the compiled app-agent: chained, signed, redacted, and checked offline.
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { eventually } from "../support/cluster_process.ts";
 import { Guide } from "../support/guide.ts";
@@ -92,4 +92,20 @@ test(
     assert.match(verified, /\nThe log is whole\n$/);
   },
   { proves: ["audit.crash"] },
+);
+
+test(
+  "a strict cluster whose log cannot be written says so and does not start",
+  async (context) => {
+    const guide = await Guide.start(context, { sections: "audit: {mode: strict}\n" });
+    await guide.cluster.stop();
+    const spool = join(guide.directory, "data", "audit.spool");
+    rmSync(spool);
+    symlinkSync("/dev/full", spool);
+    const { code, stdout, stderr } = await guide.run("app-agent", "start", "-c", "teleport.yaml");
+    assert.notEqual(code, 0);
+    assert.ok(!stdout.includes(" is ready"), stdout);
+    assert.match(stderr, /error: The audit spool cannot be written: ENOSPC \[AUDIT_UNAVAILABLE\]/);
+  },
+  { skip: existsSync("/dev/full") ? false : "there is no /dev/full" },
 );
