@@ -40,8 +40,10 @@ export async function serveDiagnostics(
 ): Promise<DiagnosticsServer> {
   processMetrics(diagnostics.registry);
   const limits = { requestTimeout: 10_000, maxHeaderSize: 8 * 1024 };
-  const server = createServer(limits, async ({ method, url = "" }, response) => {
-    const { status, type, body } = method === "GET" || method === "HEAD"
+  const server = createServer(limits, async ({ headers, method, socket, url = "" }, response) => {
+    const { status, type, body } = isLoopback(socket.localAddress) && !namesLoopback(headers.host)
+      ? json(403, { error: "On loopback, only requests for localhost are served" })
+      : method === "GET" || method === "HEAD"
       ? await answer(url.split("?")[0] ?? "", diagnostics)
       : json(405, { error: "Only GET is served here" });
     response.writeHead(status, { "content-type": type, "connection": "close" }).end(body);
@@ -67,6 +69,18 @@ export async function serveDiagnostics(
         server.closeAllConnections();
       }),
   };
+}
+
+function isLoopback(address: string | undefined): boolean {
+  return address === "::1" || /^(?:::ffff:)?127\./.test(address ?? "");
+}
+
+/**
+ * Whether the Host header is this machine. A page can bring a name of its own to mean loopback (DNS
+ * rebinding); its browser then asks here with that name.
+ */
+function namesLoopback(host: string | undefined): boolean {
+  return /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i.test(host ?? "");
 }
 
 async function answer(path: string, diagnostics: Diagnostics): Promise<Answer> {

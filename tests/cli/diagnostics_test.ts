@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import http from "node:http";
 import { Gauge } from "prom-client";
 import { type Diagnostics, Registry, serveDiagnostics } from "../../cli/diagnostics.ts";
 import { IdentityError } from "../../identity/mod.ts";
@@ -71,4 +72,24 @@ test("an address that is taken is named", async (context) => {
       error instanceof IdentityError && error.code === "CONFIG_INVALID" &&
       error.message.includes(`127.0.0.1:${server.address.port}: EADDRINUSE`),
   );
+});
+
+test("on loopback, a page that has brought its own name here is refused", async (context) => {
+  const { server } = await serve(context, {});
+  const ask = (host: string) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      const { port } = server.address;
+      http.get({ host: "127.0.0.1", port, path: "/metrics", headers: { host } }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      }).on("error", reject);
+    });
+  for (const host of ["localhost", "LOCALHOST:3001", "127.0.0.1:1", "127.9.9.9", "[::1]:80"]) {
+    assert.equal(await ask(host), 200, host);
+  }
+  for (
+    const host of ["evil.example", "127.0.0.1.evil.example", "localhost@evil.example", "localhost."]
+  ) {
+    assert.equal(await ask(host), 403, host);
+  }
 });

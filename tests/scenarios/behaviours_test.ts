@@ -1,7 +1,6 @@
 // A well-behaved client and server cannot tell that Postern is between them: whatever one says, the
 // other hears in the same code points and digits, in the same order.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { canonicalJson } from "../support/canonical_json.ts";
 import {
@@ -12,7 +11,8 @@ import {
   program,
 } from "../support/cluster_process.ts";
 import { Guide } from "../support/guide.ts";
-import { ONE_RUNTIME, type TestContext } from "../support/harness.ts";
+import { ONE_RUNTIME } from "../support/harness.ts";
+import { listening } from "../support/listening.ts";
 import { runtimeCommand } from "../support/runtime_command.ts";
 import { scenario as test } from "../support/scenario.ts";
 import { everything } from "./behaviours/everything.ts";
@@ -114,27 +114,6 @@ for (const { name, command, kind, path, behaviours } of OVER_HTTP) {
       assert.equal(difference(here, there), undefined, behaviour.what);
     }
   }, { proves: ["gate.transparent"], skip: ONE_RUNTIME });
-}
-
-/** Starts a server over HTTP; `host:port` of it. */
-async function listening(
-  [command = "", ...args]: readonly string[],
-  context: TestContext,
-): Promise<string> {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "ignore"] });
-  const gone = new Promise((resolve) => child.once("close", resolve));
-  context.cleanup(() => {
-    child.kill("SIGKILL");
-    return gone;
-  });
-  return await new Promise((resolve, reject) => {
-    let said = "";
-    child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-      const port = /(?:LISTENING |127\.0\.0\.1:)(\d+)/.exec(said += chunk)?.[1];
-      if (port !== undefined) resolve(`127.0.0.1:${port}`);
-    });
-    void gone.then(() => reject(new Error(`the server ended: ${said}`)));
-  });
 }
 
 test("nothing is left of a server when its client leaves", async (context) => {

@@ -13,6 +13,8 @@ const part = z.union([
 ]);
 const bytes = z.union([part, z.array(part)]);
 
+const id = z.union([z.string(), z.number()]);
+
 const step = z.union([
   /** A line of the client; the line feed is added. */
   z.strictObject({ client: bytes }),
@@ -20,9 +22,19 @@ const step = z.union([
   z.strictObject({ client: z.string(), times: z.number().int().positive().max(20_000) }),
   /** Bytes that the server writes, as they are. */
   z.strictObject({ server: bytes }),
+  /** The whole answer of the server to one request over HTTP. */
+  z.strictObject({
+    http: z.strictObject({
+      status: z.number().int().min(200).max(599),
+      headers: z.record(z.string(), z.string()).default({}),
+      body: bytes.default(""),
+    }),
+  }),
+  /** What comes next waits for the answer to this id. */
+  z.strictObject({ answer: id }),
+  /** The server changes the definition of `kit_pinned`. */
+  z.strictObject({ change: z.literal("kit_pinned") }),
 ]);
-
-const id = z.union([z.string(), z.number()]);
 
 const row = z.strictObject({
   id: z.string().regex(/^[a-z0-9-]+$/),
@@ -34,8 +46,15 @@ const row = z.strictObject({
     "cache-leak",
     "poisoned-text",
     "exhaustion",
+    "header-mismatch",
+    "poisoned-http",
+    "rug-pull",
   ]),
   why: z.string(),
+  /** How the gateway has to reach the server. */
+  upstream: z.enum(["any", "stdio", "http"]).default("any"),
+  /** The gateway has to pin the definition of `kit_pinned`. */
+  pinned: z.boolean().default(false),
   steps: z.array(step).min(1),
   /** Ids whose request must be answered with an error, or not at all. */
   refused: z.array(id).default([]),

@@ -2,17 +2,24 @@
  * The attack kit: sends each row to a gateway and judges it by what reached the server behind it,
  * by what came back, and by whether a plain call is still served afterwards.
  *
- *     run.ts --record FILE [--rows DIR] [--output FILE]… [--json] -- COMMAND…
+ *     run.ts --record FILE [--upstream http] [--pinned] [--rows DIR] [--output FILE]… [--json]
+ *         -- COMMAND…
+ *
+ *     run.ts --url URL [--record FILE] [--tool NAME] [--json]
+ *
+ * The first form is for a gateway that a client starts, the second for one that listens on HTTP.
  *
  * COMMAND is the client's side of the gateway, over stdio. The gateway has to start the server of
- * this kit, `node server.mjs FILE`, and to allow the tools `echo`, `kit_say` and `kit_silent` only.
- * `--output` names what the gateway prints, its log for instance: raw controls in it are a failure.
+ * this kit, `node server.mjs FILE`, or to reach it over HTTP, and to allow the tools in `ALLOWED`
+ * only. `--pinned`: it knows the definition that `kit_pinned` has at first. `--output` names what the gateway prints, its log for instance: raw controls in it are a failure.
  */
 import { Buffer } from "node:buffer";
 import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { type HttpHead, wrongHeaders } from "./header_readings.ts";
+import { readHttpRows, runHttpKit } from "./http_rows.ts";
 import { forbiddenIn } from "./readings.ts";
 import { bytesOf, readRows, type Row, type Step } from "./rows.ts";
 import { StdioPeer } from "./stdio_peer.ts";
@@ -25,7 +32,14 @@ export interface KitOptions {
   /** Where the kit's server writes what reaches it. */
   readonly record: string;
   readonly rows: readonly Row[];
+  /** How the gateway reaches the server; rows for the other way are left out. */
+  readonly upstream?: "stdio" | "http";
+  /** Whether it pins a definition; rows about that are left out if not. */
+  readonly pinned?: boolean;
 }
+
+/** The tools that a gateway has to allow, and no others. */
+export const ALLOWED = ["echo", "kit_say", "kit_http", "kit_silent", "kit_pinned", "kit_change"];
 
 export interface Verdict {
   readonly id: string;
@@ -35,6 +49,15 @@ export interface Verdict {
 }
 
 export const ROWS = fileURLToPath(new URL("../../tests/vectors/attacks/kit/", import.meta.url));
+export const HTTP_ROWS = fileURLToPath(
+  new URL("../../tests/vectors/attacks/kit_http/", import.meta.url),
+);
+
+/** What has reached the server: a line, or a request over HTTP with its body. */
+interface Received {
+  readonly body: Buffer;
+  readonly http: HttpHead | undefined;
+}
 
 /** What denied tools answer with, and no client may see. */
 const MARKER = "KIT-SECRET-b7e1";
@@ -44,8 +67,12 @@ const MAX_PROBLEM = 200;
 export async function runKit(options: KitOptions): Promise<Verdict[]> {
   const verdicts: Verdict[] = [];
   let session: Session | undefined;
+  const { pinned = false, upstream = "stdio" } = options;
+  const rows = options.rows.filter((row) =>
+    (row.upstream === "any" || row.upstream === upstream) && (pinned || !row.pinned)
+  );
   try {
-    for (const row of options.rows) {
+    for (const row of rows) {
       session ??= await Session.open(options);
       const problems = await session.attack(row);
       // Requests that a row leaves open would be another row's.
@@ -131,6 +158,14 @@ class Session {
       const lines = [bytesOf(step.server).toString("base64")];
       return await this.#call("kit_say", { lines });
     }
+    if ("answer" in step) return void await this.#answer(step.answer);
+    if ("change" in step) return await this.#call("kit_change", {});
+    if ("http" in step) {
+      const { body, ...head } = step.http;
+      const args = { ...head, body: bytesOf(body).toString("base64") };
+      // Whatever the client is told of it, a plain call comes next.
+      return void await this.#ask("kit_http", args);
+    }
     if (!("times" in step)) return this.#peer.send(bytesOf(step.client));
     for (let n = 1; n <= step.times; n++) this.#peer.send(step.client.replace("%d", String(n)));
   }
@@ -141,14 +176,18 @@ class Session {
   }
 
   async #call(name: string, args: object): Promise<void> {
-    const id = `kit-${++this.#fences}`;
-    const params = { name, arguments: args };
-    this.#peer.send(JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params }));
-    const line = await this.#answer(id);
+    const line = await this.#ask(name, args);
     if (!line.includes('"result"')) throw new Error(`a plain call is refused: ${line}`);
   }
 
-  #answer(id: string): Promise<string> {
+  #ask(name: string, args: object): Promise<string> {
+    const id = `kit-${++this.#fences}`;
+    const params = { name, arguments: args };
+    this.#peer.send(JSON.stringify({ jsonrpc: "2.0", id, method: "tools/call", params }));
+    return this.#answer(id);
+  }
+
+  #answer(id: string | number): Promise<string> {
     const wanted = `"id":${JSON.stringify(id)}`;
     let at = 0;
     return this.#peer.until(() => {
@@ -164,7 +203,7 @@ class Session {
     return statSync(this.#record, { throwIfNoEntry: false })?.size ?? 0;
   }
 
-  #receivedSince(place: number): Buffer[] {
+  #receivedSince(place: number): Received[] {
     const bytes = Buffer.alloc(this.#recorded() - place);
     const file = openSync(this.#record, "r");
     try {
@@ -173,17 +212,22 @@ class Session {
       closeSync(file);
     }
     const lines = bytes.toString("latin1").split("\n");
-    return lines.slice(0, -1).map((line) => Buffer.from(line, "base64"));
+    return lines.slice(0, -1).map((line) => {
+      const [body = "", seen] = line.split(" ");
+      const http = seen === undefined ? undefined : JSON.parse(`${Buffer.from(seen, "base64")}`);
+      return { body: Buffer.from(body, "base64"), http };
+    });
   }
 }
 
-function judgeServer({ serverNever }: Row, received: readonly Buffer[]): string[] {
-  return received.flatMap((line) => {
+function judgeServer({ serverNever }: Row, received: readonly Received[]): string[] {
+  return received.flatMap(({ body, http }) => {
     // The kit's own orders name nothing that is forbidden; their bytes are in base64.
-    const call = forbiddenIn(line);
-    const text = line.toString("utf8");
+    const call = forbiddenIn(body);
+    const text = body.toString("utf8");
     const found = serverNever.find((never) => text.includes(never));
     return [
+      ...(http ? wrongHeaders(body, http) : []),
       ...(call ? [`the server gets a line that some read as a call of ${call}`] : []),
       ...(found ? [`the server gets ${JSON.stringify(found)}`] : []),
     ];
@@ -239,27 +283,56 @@ function excerpt(text: string): string {
   return text.length > MAX_PROBLEM ? `${text.slice(0, MAX_PROBLEM)}…` : text;
 }
 
+function isUpstream(text: string): text is "stdio" | "http" {
+  return text === "stdio" || text === "http";
+}
+
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       record: { type: "string" },
-      rows: { type: "string", default: ROWS },
+      rows: { type: "string" },
+      url: { type: "string" },
+      tool: { type: "string", default: "echo" },
+      upstream: { type: "string", default: "stdio" },
+      pinned: { type: "boolean", default: false },
       output: { type: "string", multiple: true, default: [] },
       json: { type: "boolean", default: false },
     },
   });
-  if (values.record === undefined || positionals.length === 0) {
-    process.stderr.write("usage: run.ts --record FILE [--output FILE]… [--json] -- COMMAND…\n");
+  const { json, output, pinned, record, tool, upstream, url } = values;
+  if (url !== undefined && positionals.length === 0) {
+    const rows = readHttpRows(values.rows ?? HTTP_ROWS);
+    return report(await runHttpKit({ url, rows, tool, ...(record && { record }) }), [], json);
+  }
+  if (record === undefined || positionals.length === 0 || !isUpstream(upstream)) {
+    process.stderr.write(
+      "usage: run.ts --record FILE [--upstream stdio|http] [--pinned] [--output FILE]… [--json] " +
+        "-- COMMAND…\n       run.ts --url URL [--record FILE] [--tool NAME] [--json]\n",
+    );
     return 2;
   }
-  const rows = readRows(values.rows);
-  const verdicts = await runKit({ command: positionals, record: values.record, rows });
-  const raw = values.output.map((file) => ({
-    file,
-    characters: rawControls(readFileSync(file, "utf8")),
-  })).filter(({ characters }) => characters.length > 0);
-  if (values.json) process.stdout.write(`${JSON.stringify({ verdicts, raw }, undefined, 2)}\n`);
+  const rows = readRows(values.rows ?? ROWS);
+  const verdicts = await runKit({ command: positionals, record, rows, upstream, pinned });
+  const raw = output.map((file) => ({ file, characters: rawControls(readFileSync(file, "utf8")) }))
+    .filter(({ characters }) => characters.length > 0);
+  return report(verdicts, raw, json);
+}
+
+interface Judged {
+  readonly id: string;
+  readonly category: string;
+  readonly problems: readonly string[];
+}
+
+/** Prints what was found; the exit code. */
+function report(
+  verdicts: readonly Judged[],
+  raw: readonly { readonly file: string; readonly characters: readonly string[] }[],
+  json: boolean,
+): number {
+  if (json) process.stdout.write(`${JSON.stringify({ verdicts, raw }, undefined, 2)}\n`);
   else {
     for (const { id, category, problems } of verdicts) {
       process.stdout.write(`${problems.length === 0 ? "holds " : "FAILS "} ${category}/${id}\n`);
