@@ -1,5 +1,6 @@
 /** The options of tbot's commands, under the names that the original gives them. */
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
+import { ID_TOKEN_METHODS } from "../../identity/join/mod.ts";
 import { isPin, parseDuration } from "../../identity/mod.ts";
 import type { LogFormat } from "../log.ts";
 import type { TbotHost } from "./_tbot_host.ts";
@@ -12,10 +13,13 @@ export type GlobalOptions = {
   insecure?: true;
 };
 
+const JOIN_METHODS = ["token", ...ID_TOKEN_METHODS] as const;
+type JoinMethod = typeof JOIN_METHODS[number];
+
 export type JoinOptions = {
   proxyServer?: string;
   token?: string;
-  joinMethod?: "token";
+  joinMethod?: JoinMethod;
   caPin?: string[];
   oneshot?: true;
   diagAddr?: string;
@@ -61,7 +65,7 @@ export function withJoinOptions(command: Command): Command<[], JoinOptions> {
     .option("--proxy-server <host:port>", "public address of the cluster")
     .option("--token <token>", "join token, or the absolute path of a file with it")
     .addOption(
-      new Option("--join-method <method>", "how to join").choices(["token"] as const),
+      new Option("--join-method <method>", "how to join").choices(JOIN_METHODS),
     )
     .option("--ca-pin <sha256:hex>", "pin of the cluster's CA; may be repeated", collectPins)
     .option("--oneshot", "write the outputs once, then end")

@@ -29,10 +29,11 @@ export function addTokens(root: TctlRoot, tctl: Tctl): void {
       if (format === "json") return tctl.json(found);
       if (found.length === 0) return tctl.say("No tokens found");
       tctl.host.stdout.write(formatTable(
-        ["Id", "Bot", "State", "Expires"],
-        found.map(({ id, bot, state, expires }) => [
-          id.slice(0, SHOWN_DIGITS),
+        ["Id", "Bot", "Method", "State", "Expires"],
+        found.map(({ id, bot, method, state, expires = "never" }) => [
+          method === "token" ? id.slice(0, SHOWN_DIGITS) : id,
           bot,
+          method,
           state,
           expires,
         ]),
@@ -42,7 +43,8 @@ export function addTokens(root: TctlRoot, tctl: Tctl): void {
   tokens.command("rm").alias("del").description("Remove a token")
     .argument("<token>", "the token, its id, or the first digits of its id")
     .action(async (token) => {
-      const { id } = await tctl.withAdmin((admin) => admin.removeToken({ token }));
-      tctl.say(`Token ${id.slice(0, SHOWN_DIGITS)} has been deleted`);
+      const { id, method } = await tctl.withAdmin((admin) => admin.removeToken({ token }));
+      const shown = method === "token" ? id.slice(0, SHOWN_DIGITS) : id;
+      tctl.say(`Token ${shown} has been deleted`);
     });
 }

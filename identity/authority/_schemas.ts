@@ -1,16 +1,23 @@
 /** The shapes of request bodies; unknown members are refused, so that a typo is never ignored. */
 import { z } from "zod";
+import { ID_TOKEN_METHODS } from "../join/mod.ts";
 
 const MAX_PEM = 4096;
 const publicKey = z.string().min(1).max(MAX_PEM);
 const ttl = z.number().int().positive().max(10 * 365 * 86_400);
 
-export const joinRequest = z.strictObject({
-  method: z.literal("token"),
-  token: z.string().min(1).max(1024),
-  publicKey,
-  ttl,
-});
+const token = z.string().min(1).max(1024);
+
+export const joinRequest = z.discriminatedUnion("method", [
+  z.strictObject({ method: z.literal("token"), token, publicKey, ttl }),
+  z.strictObject({
+    method: z.enum(ID_TOKEN_METHODS),
+    token,
+    idToken: z.string().min(1).max(16 * 1024),
+    publicKey,
+    ttl,
+  }),
+]);
 
 export const renewRequest = z.strictObject({ publicKey, ttl });
 

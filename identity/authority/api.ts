@@ -3,6 +3,7 @@
  * The server checks each request against a schema (`_schemas.ts`); the client trusts the shapes
  * because it has verified who it speaks to.
  */
+import type { IdTokenMethod } from "../join/mod.ts";
 import type { Principal } from "../x509/claims.ts";
 
 /** `GET /v1/webapi/find`, open to anyone. The field names are the original's. */
@@ -24,11 +25,28 @@ export interface TrustBundle {
   readonly sshUserCas: readonly string[];
 }
 
-/** `POST /postern/v1/join`, open to anyone who holds a token. */
-export interface JoinRequest {
+/** `POST /postern/v1/join`, open to anyone who has what the method asks for. */
+export type JoinRequest = SecretJoin | IdTokenJoin;
+
+/** By a token that is a secret and good for one machine. */
+export interface SecretJoin {
   readonly method: "token";
   readonly token: string;
   /** The SPKI PEM of the bot's new key. The same key with the same token answers again. */
+  readonly publicKey: string;
+  /** Seconds. */
+  readonly ttl: number;
+}
+
+/**
+ * By an OIDC token. With the certificate of an earlier join as the client certificate, the instance
+ * stays what it was.
+ */
+export interface IdTokenJoin {
+  readonly method: IdTokenMethod;
+  /** The name of the join token, which is no secret. */
+  readonly token: string;
+  readonly idToken: string;
   readonly publicKey: string;
   /** Seconds. */
   readonly ttl: number;

@@ -15,7 +15,7 @@ type MachineKind = "bot" | "identity";
 type MachineClaims<K extends MachineKind> = K extends "bot" ? BotClaims : IdentityClaims;
 
 /** How somebody has come. */
-interface Connection {
+export interface Connection {
   /** The client certificate, DER. */
   readonly peer: Uint8Array | undefined;
   readonly remote: string;

@@ -5,6 +5,7 @@
 import type { App } from "../app.ts";
 import type { AuditLog } from "../audit/audit_log.ts";
 import type { Clock } from "../clock.ts";
+import type { IdTokenMethod, IssuerKeys, TokenRules } from "../join/mod.ts";
 import type { Log } from "../log.ts";
 import type { Store } from "../storage/store.ts";
 import type { ClusterKeys } from "./cluster_keys.ts";
@@ -17,6 +18,8 @@ export interface Cluster {
   /** Follows the store without delay. */
   readonly view: LiveView;
   readonly audit: AuditLog;
+  /** Of those whose tokens bots join with. */
+  readonly issuers: IssuerKeys;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -44,6 +47,21 @@ export interface TokenItem {
   readonly used?: { readonly key: string; readonly instance: string };
 }
 
+/** `method_token/<name>`: no secret, since whoever joins with it proves who it is. */
+export interface MethodTokenItem {
+  readonly bot: string;
+  readonly method: IdTokenMethod;
+  /** The section of the method as its author wrote it, checked. */
+  readonly section: Readonly<Record<string, unknown>>;
+  readonly rules: TokenRules;
+}
+
+/** `used_id_token/<sha256 of the token in hex>`, until the token has expired. */
+export interface UsedIdTokenItem {
+  readonly key: string;
+  readonly instance: string;
+}
+
 /** `instance/<bot>/<instance>`. */
 export interface InstanceItem {
   readonly bot: string;
@@ -53,6 +71,8 @@ export interface InstanceItem {
   readonly key: string;
   readonly joined: string;
   readonly renewed: string;
+  /** How it has to prove itself each time; one that joined by a secret renews. */
+  readonly method?: IdTokenMethod;
 }
 
 /** `lock/<name>`; a lock without `expires` on its item holds until it is removed. */

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { IdentityError } from "../error.ts";
 import { normalizePublicKey, publicKeyFingerprint } from "../keys.ts";
 import type { Transaction } from "../storage/store.ts";
-import type { IssuedCertificates, JoinRequest } from "./api.ts";
+import type { IssuedCertificates, SecretJoin } from "./api.ts";
 import type { BotItem, Cluster, InstanceItem, TokenItem } from "./cluster.ts";
 import { botFields } from "./issue_recorded.ts";
 import { issueIdentityCertificates, MAX_BOT_TTL, notAfter } from "./issuing.ts";
@@ -18,7 +18,7 @@ export function tokenItemName(token: string): string {
  */
 export async function joinBot(
   cluster: Cluster,
-  request: JoinRequest,
+  request: SecretJoin,
   remote: string,
 ): Promise<IssuedCertificates> {
   const publicKey = normalizePublicKey(request.publicKey);
@@ -110,7 +110,7 @@ async function repeatJoin(
 async function recordRefusal(
   cluster: Cluster,
   error: unknown,
-  { method, token }: JoinRequest,
+  { method, token }: SecretJoin,
   remote: string,
 ): Promise<void> {
   if (!(error instanceof IdentityError)) return;

@@ -3,6 +3,7 @@ import type { AuditMode } from "../audit/audit_log.ts";
 import { storeShipper } from "../audit/store_shipper.ts";
 import type { Clock } from "../clock.ts";
 import { IdentityError } from "../error.ts";
+import { IssuerKeys } from "../join/mod.ts";
 import type { Log } from "../log.ts";
 import type { Store } from "../storage/store.ts";
 import type { Cluster } from "./cluster.ts";
@@ -37,7 +38,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<Cluster>
   const shipper = storeShipper({ store, clock, privateKey: keys.audit.privateKey });
   const { mode = "strict", ...files } = options.audit ?? {};
   const audit = await AuditLog.open({ cluster: name, clock, log, mode, ...files, shipper });
-  return { name, store, keys, view, audit, clock, log };
+  return { name, store, keys, view, audit, issuers: new IssuerKeys(clock), clock, log };
 }
 
 function settleName(store: Store, configured: string | undefined): Promise<string> {

@@ -13,6 +13,7 @@ import type { Cluster } from "./cluster.ts";
 import { issueOutput } from "./issue_output.ts";
 import { trustBundle } from "./issuing.ts";
 import { joinBot } from "./join_bot.ts";
+import { joinByIdToken } from "./join_by_id_token.ts";
 import { listApps, openSession } from "./open_session.ts";
 import { renewBot } from "./renew_bot.ts";
 import { JWKS_SECONDS } from "./jwt_keys.ts";
@@ -52,7 +53,11 @@ export function publicApi(cluster: Cluster): Hono<Env> {
   api.get("/postern/v1/trust", (context) => context.json(trustBundle(cluster)));
   api.post("/postern/v1/join", async (context) => {
     const request = await body(context, joinRequest);
-    return context.json(await joinBot(cluster, request, context.env.remote));
+    return context.json(
+      request.method === "token"
+        ? await joinBot(cluster, request, context.env.remote)
+        : await joinByIdToken(cluster, request, context.env),
+    );
   });
   api.post("/postern/v1/renew", async (context) => {
     const caller = await identifyCaller(cluster, context.env, "bot");

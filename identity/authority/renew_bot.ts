@@ -15,6 +15,8 @@ type Outcome =
   | { readonly kind: "cloned"; readonly stored: number; readonly lock: string }
   | { readonly kind: "gone" };
 
+type Renewal = Outcome | { readonly kind: "joins"; readonly method: string };
+
 /**
  * Renews a bot's own certificate: one generation on, by compare-and-set. A certificate of an older
  * generation means that two machines hold the same credentials, and locks the instance; the one
@@ -28,13 +30,19 @@ export async function renewBot(
   const publicKey = normalizePublicKey(request.publicKey);
   const key = publicKeyFingerprint(publicKey);
   const now = cluster.clock.now();
-  const outcome = await cluster.store.update((tx) => advance(tx, claims, key, now));
+  const outcome = await cluster.store.update((tx) => renew(tx, claims, key, now));
   switch (outcome.kind) {
     case "gone":
       throw new IdentityError(
         "ACCESS_DENIED",
         `This instance of bot "${claims.bot}" does not exist any more`,
         { hint: "Join again with a new token" },
+      );
+    case "joins":
+      throw new IdentityError(
+        "ACCESS_DENIED",
+        `This instance of bot "${claims.bot}" joined by ${outcome.method}, and does not renew`,
+        { hint: `Join again, with a fresh ${outcome.method} token` },
       );
     case "cloned":
       return await refuseClone(cluster, claims, outcome);
@@ -54,7 +62,19 @@ export async function renewBot(
   });
 }
 
-async function advance(
+async function renew(
+  tx: Transaction,
+  claims: BotClaims,
+  key: string,
+  now: Date,
+): Promise<Renewal> {
+  const item = await tx.get<InstanceItem>("instance", `${claims.bot}/${claims.instance}`);
+  const method = item?.value.method;
+  return method === undefined ? await advance(tx, claims, key, now) : { kind: "joins", method };
+}
+
+/** One generation on; or what is in the way. */
+export async function advance(
   tx: Transaction,
   { bot, instance, generation }: BotClaims,
   key: string,
@@ -94,7 +114,7 @@ function cloneLock(instance: string, now: Date): LockItem {
   };
 }
 
-async function refuseClone(
+export async function refuseClone(
   cluster: Cluster,
   claims: BotClaims,
   { stored, lock }: { readonly stored: number; readonly lock: string },

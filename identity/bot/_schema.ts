@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { hostPort } from "../config/fields.ts";
 import { parseDuration } from "../duration.ts";
+import { ID_TOKEN_METHODS, unsupportedMethod } from "../join/methods.ts";
 import { isPin } from "../pin.ts";
 
 /** Shortest lifetime or interval: below it a bot would do nothing but renew. */
@@ -65,15 +66,42 @@ function unsupported(key: keyof typeof UNSUPPORTED) {
   return z.never({ error: UNSUPPORTED[key] }).optional();
 }
 
+const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected the name of a variable");
+
 const onboarding = z.strictObject({
   token: text.optional(),
-  join_method: z.literal("token", {
-    error: (issue) => `the join method "${issue.input}" is not supported: use token`,
+  join_method: z.enum(["token", ...ID_TOKEN_METHODS], {
+    error: (issue) => unsupportedMethod(issue.input),
   }).optional(),
+  gitlab: z.strictObject({ token_env_var_name: variable }).optional(),
+  kubernetes: z.strictObject({ token_path: text }).optional(),
+  generic_oidc: z.strictObject({
+    env: variable.optional(),
+    command: z.array(text).min(1).optional(),
+  }).refine(
+    ({ env, command }) => (env === undefined) !== (command === undefined),
+    "write `env`, the variable with the token, or `command`, which prints it",
+  ).optional(),
   ca_pins: z.array(z.string().refine(isPin, "expected sha256: and 64 hex digits")).optional(),
   ca_path: text.optional(),
 }).refine(({ token, join_method }) => token === undefined || join_method !== undefined, {
-  error: "a `token` needs a `join_method` beside it: token",
+  error: "a `token` needs a `join_method` beside it, such as token",
+}).superRefine((onboarding, context) => {
+  const { join_method, token } = onboarding;
+  for (const method of ["gitlab", "kubernetes", "generic_oidc"] as const) {
+    if (onboarding[method] === undefined || join_method === method) continue;
+    const message = `\`${method}\` is for \`join_method: ${method}\``;
+    context.addIssue({ code: "custom", path: [method], message });
+  }
+  if (join_method === undefined || join_method === "token") return;
+  if (token === undefined) {
+    const message = `\`join_method: ${join_method}\` needs a \`token\`: the name of the join token`;
+    context.addIssue({ code: "custom", path: ["token"], message });
+  }
+  if (join_method === "generic_oidc" && onboarding.generic_oidc === undefined) {
+    const message = "write where its token comes from: `generic_oidc` with `env` or `command`";
+    context.addIssue({ code: "custom", path: ["join_method"], message });
+  }
 });
 
 export const rootSchema = z.strictObject({

@@ -1,12 +1,14 @@
 import { readFile } from "node:fs/promises";
 import type { AuthorityClient, ConnectOptions, Trust } from "../authority/client.ts";
+import type { JoinRequest } from "../authority/api.ts";
 import type { Clock } from "../clock.ts";
 import type { Destination } from "../destination/destination.ts";
 import { IdentityError } from "../error.ts";
 import { identityExpiry } from "../identity_check.ts";
 import type { IdentityFile } from "../identity_file.ts";
 import type { Log } from "../log.ts";
-import type { BotConfig } from "./config.ts";
+import type { BotConfig, IdTokenOnboarding, Onboarding } from "./config.ts";
+import { fetchIdToken } from "./id_token.ts";
 import {
   assembleIdentity,
   joinedWith,
@@ -51,10 +53,18 @@ export async function openBotIdentity(options: BotIdentityOptions): Promise<BotI
   const ttl = Math.floor(config.credentialTtl / 1_000);
 
   async function joinAnew(): Promise<IdentityFile> {
+    const { onboarding } = config;
     const token = await tokenOrExplain(config, identity);
-    const client = connect({ proxy: config.proxyServer, trust: await joinTrust(config) });
+    const proven = onboarding !== undefined && onboarding.joinMethod !== "token";
+    // Who still has a certificate remains the same instance by it.
+    const client = proven && identity && isValid()
+      ? connect(asBot(config, identity))
+      : connect({ proxy: config.proxyServer, trust: await joinTrust(config) });
     const key = await nextKey(storage);
-    const request = { method: "token", token, publicKey: key.publicKey, ttl } as const;
+    const common = { token, publicKey: key.publicKey, ttl };
+    const request: JoinRequest = proven
+      ? { ...common, method: onboarding.joinMethod, idToken: await idToken(onboarding, client) }
+      : { ...common, method: "token" };
     const joined = assembleIdentity(
       key.privateKey,
       await unlessAborted(client.join(request), signal),
@@ -77,7 +87,9 @@ export async function openBotIdentity(options: BotIdentityOptions): Promise<BotI
     isValid,
     renew: () =>
       oneAtATime(async () => {
-        identity = identity && isValid() ? await renewCurrent(identity) : await joinAnew();
+        identity = identity && isValid() && renews(config)
+          ? await renewCurrent(identity)
+          : await joinAnew();
         const expiry = identityExpiry(identity);
         log.info("the bot's identity is fresh", { until: expiry.toISOString() });
         return expiry;
@@ -92,6 +104,17 @@ export async function openBotIdentity(options: BotIdentityOptions): Promise<BotI
         });
       }),
   };
+}
+
+/** Whether an identity is renewed by its certificate, and not won anew. */
+function renews({ onboarding }: BotConfig): boolean {
+  return onboarding === undefined || onboarding.joinMethod === "token";
+}
+
+/** Made out to the cluster, so that it is good nowhere else. */
+async function idToken(onboarding: IdTokenOnboarding, client: AuthorityClient): Promise<string> {
+  const { cluster_name } = await client.find();
+  return await fetchIdToken(onboarding, cluster_name);
 }
 
 function asBot(config: BotConfig, { tlsCertificate, key, tlsCas }: IdentityFile): ConnectOptions {
@@ -127,9 +150,10 @@ async function readCaFile(path: string): Promise<string> {
 
 /** A token that cannot be read any more is no reason to give up an identity won with it. */
 async function tokenHasChanged({ config, storage, log }: BotIdentityOptions): Promise<boolean> {
-  if (!config.onboarding) return false;
+  const { onboarding } = config;
+  if (!onboarding) return false;
   try {
-    return !(await joinedWith(storage, await readToken(config.onboarding.token)));
+    return !(await joinedWith(storage, await tokenOf(onboarding)));
   } catch (error) {
     if (!(error instanceof IdentityError)) throw error;
     log.warn("the join token cannot be read, using the stored identity", { found: error.message });
@@ -141,7 +165,7 @@ async function tokenOrExplain(
   { onboarding }: BotConfig,
   identity: IdentityFile | undefined,
 ): Promise<string> {
-  if (onboarding) return await readToken(onboarding.token);
+  if (onboarding) return await tokenOf(onboarding);
   const hint = "Create a token with `tctl bots add` or `tctl tokens add` and start tbot with it";
   if (identity) {
     const expiry = identityExpiry(identity).toISOString();
@@ -156,6 +180,11 @@ async function tokenOrExplain(
     "Cannot join: no existing identity found on disk or join token configured",
     { hint },
   );
+}
+
+/** A secret may be in a file; the name of a token is only a name. */
+function tokenOf({ joinMethod, token }: Onboarding): Promise<string> {
+  return joinMethod === "token" ? readToken(token) : Promise.resolve(token);
 }
 
 /** Runs what it is given one after the other. */

@@ -1,5 +1,6 @@
 /** What tbot is told to do, with every default filled in and every lifetime in milliseconds. */
 import type { HostPort } from "../config/fields.ts";
+import type { IdTokenMethod } from "../join/methods.ts";
 import type { DestinationSpec } from "../destination/destination.ts";
 
 export interface BotConfig {
@@ -26,10 +27,26 @@ export type BotTrust =
   | { readonly kind: "system" }
   | { readonly kind: "insecure" };
 
-export interface Onboarding {
+export type Onboarding = SecretOnboarding | IdTokenOnboarding;
+
+/** By a secret, once; from then on the identity renews itself. */
+export interface SecretOnboarding {
   readonly joinMethod: "token";
   /** The token itself, or the absolute path of a file that holds it. */
   readonly token: string;
+}
+
+/** By a proof of where tbot runs, each time anew. */
+export interface IdTokenOnboarding {
+  readonly joinMethod: IdTokenMethod;
+  /** The name of the join token. */
+  readonly token: string;
+  /** gitlab, generic_oidc: the variable that holds the proof. */
+  readonly variable?: string;
+  /** kubernetes: the file that holds it. */
+  readonly path?: string;
+  /** generic_oidc: the program and its arguments that print it. */
+  readonly command?: readonly string[];
 }
 
 /** One `identity` service: an identity file and its companions in one destination. */

@@ -18,7 +18,7 @@ import {
   DEFAULT_STORAGE,
   MAX_CREDENTIAL_TTL,
 } from "./config.ts";
-import type { BotConfig, BotTrust, IdentityService } from "./config.ts";
+import type { BotConfig, BotTrust, IdentityService, Onboarding } from "./config.ts";
 
 export interface ParsedConfig {
   readonly config: BotConfig;
@@ -103,7 +103,7 @@ function assemble(raw: RawConfig, source: Source, overrides: ConfigOverrides): P
     config: {
       proxyServer: proxyServer ?? "",
       trust,
-      onboarding: token === undefined ? undefined : { joinMethod: "token", token },
+      onboarding: token === undefined ? undefined : onboardingOf(raw.onboarding, token),
       storage,
       ...defaults,
       debug: overrides.debug ?? raw.debug ?? false,
@@ -113,6 +113,19 @@ function assemble(raw: RawConfig, source: Source, overrides: ConfigOverrides): P
       services: services.map(({ service }) => service),
     },
     warnings: lifetimeProblems(defaults).map((found) => `${source.file}: ${found}`),
+  };
+}
+
+function onboardingOf(raw: RawConfig["onboarding"], token: string): Onboarding {
+  const { generic_oidc, gitlab, join_method: joinMethod = "token", kubernetes } = raw ?? {};
+  if (joinMethod === "token") return { joinMethod, token };
+  const variable = gitlab?.token_env_var_name ?? generic_oidc?.env;
+  return {
+    joinMethod,
+    token,
+    ...(variable !== undefined && { variable }),
+    ...(kubernetes && { path: kubernetes.token_path }),
+    ...(generic_oidc?.command && { command: generic_oidc.command }),
   };
 }
 

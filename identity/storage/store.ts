@@ -12,10 +12,12 @@ export type ItemKind =
   | "ca"
   | "instance"
   | "lock"
+  | "method_token"
   | "role"
   | "session"
   | "settings"
-  | "token";
+  | "token"
+  | "used_id_token";
 
 export interface Item<T = unknown> {
   readonly kind: ItemKind;

@@ -204,8 +204,8 @@ test("`tctl tokens` makes, lists and removes tokens, and lists no secret", async
   assert.ok(token);
   host.clock.advance(60_000);
   const listed = await host.run("tokens", "ls");
-  assert.match(listed, /^[0-9a-f]{16} example expired 2026-11-23T12:01:00.000Z$/m);
-  assert.match(listed, /^[0-9a-f]{16} example unused {2}2026-11-23T13:00:00.000Z$/m);
+  assert.match(listed, /^[0-9a-f]{16} example token {2}expired 2026-11-23T12:01:00.000Z$/m);
+  assert.match(listed, /^[0-9a-f]{16} example token {2}unused {2}2026-11-23T13:00:00.000Z$/m);
   assert.ok(!listed.includes(token));
   assert.match(await host.run("tokens", "rm", token), /^Token [0-9a-f]{16} has been deleted\n$/);
   assert.equal(JSON.parse(await host.run("tokens", "ls", "--format=json")).length, 1);

@@ -71,7 +71,7 @@ test("every operation works over the socket as it does in the process", async (c
   assert.deepEqual(await admin.removeBot({ name: "example" }), { name: "example" });
   assert.deepEqual(await admin.status({}), await createAdmin(authority.cluster).status({}));
   const events = await admin.auditEvents({ limit: 2 });
-  assert.deepEqual(events.map(({ code }) => code), ["TLK01I", "TB003I"]);
+  assert.deepEqual(events.map(({ code }) => code), ["TB003I", "PJT01I"]);
   await authority.stop();
 });
 

@@ -111,11 +111,23 @@ const wrong: Record<string, [string, string[]]> = {
     '11:9: services of type "application" are not supported: only identity',
   ]],
   "another join method": [guide.replace("join_method: token", "join_method: iam"), [
-    '4:16: the join method "iam" is not supported: use token',
+    '4:16: the join method "iam" is not supported: use generic_oidc where the machine is given an ' +
+    "OIDC token, and token elsewhere",
   ]],
   "a token without its method": [guide.replace("  join_method: token\n", ""), [
-    "4:3: a `token` needs a `join_method` beside it: token",
+    "4:3: a `token` needs a `join_method` beside it, such as token",
   ]],
+  "a method's section beside another method": [
+    guide.replace(
+      "  join_method: token\n",
+      "  join_method: token\n  gitlab: {token_env_var_name: X}\n",
+    ),
+    ["5:11: `gitlab` is for `join_method: gitlab`"],
+  ],
+  "a method that is not told where its proof is": [
+    guide.replace("join_method: token", "join_method: generic_oidc"),
+    ["4:16: write where its token comes from: `generic_oidc` with `env` or `command`"],
+  ],
   "a pin that is none": [guide.replace("sha256:", "sha1:"), [
     "6:13: expected sha256: and 64 hex digits",
   ]],

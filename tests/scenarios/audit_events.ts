@@ -63,7 +63,7 @@ export const EVENTS: Readonly<Record<EventType, readonly EventFields[]>> = {
   "mcp.tool.approved": [{ code: "PMT01I", fields: `${ADMIN} app_name tool sha256` }],
   "mcp.tool.revoked": [{ code: "PMT02I", fields: `${ADMIN} app_name tool sha256` }],
   "bot.join": [
-    { code: "TJ001I", fields: `${BOT} method token_name success addr.remote` },
+    { code: "TJ001I", fields: `${BOT} method token_name success addr.remote attributes?` },
     { code: "TJ001E", fields: "method success error addr.remote bot_name? token_name?" },
   ],
   "bot.generation_mismatch": [
@@ -93,7 +93,7 @@ export const EVENTS: Readonly<Record<EventType, readonly EventFields[]>> = {
   "role.updated": [{ code: "T9002I", fields: ADMIN }],
   "role.deleted": [{ code: "T9001I", fields: ADMIN }],
   "join_token.create": [
-    { code: "TJT00I", fields: `${ADMIN} bot_name expires roles join_method` },
+    { code: "TJT00I", fields: `${ADMIN} bot_name expires? roles join_method` },
   ],
   "join_token.delete": [{ code: "PJT01I", fields: `${ADMIN} bot_name` }],
   "app.create": [{ code: "TAP03I", fields: `${ADMIN} app_uri app_labels` }],

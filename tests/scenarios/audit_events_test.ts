@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { EVENT_CODES } from "../../identity/audit/mod.ts";
 import { event, events, json, type Seen, SmallServer } from "../support/http_upstream.ts";
 import { eventually, GUIDE_ROLE } from "../support/cluster_process.ts";
+import { OidcIssuer } from "../support/oidc_issuer.ts";
 import { Guide } from "../support/guide.ts";
 import { ONE_RUNTIME, test as plainTest } from "../support/harness.ts";
 import { scenario as test } from "../support/scenario.ts";
@@ -147,6 +148,32 @@ async function joinAll(guide: Guide): Promise<void> {
   assert.notEqual(await start("stranger.yaml"), 0);
 }
 
+/** A pod joins by the token of its service account. */
+async function joinPod(guide: Guide, issuer: OidcIssuer): Promise<void> {
+  const section = {
+    type: "static_jwks",
+    static_jwks: { jwks: issuer.jwks },
+    allow: [{ service_account: "agents:mcp" }],
+  };
+  const token = {
+    kind: "token",
+    version: "v2",
+    metadata: { name: "pods" },
+    spec: { roles: ["Bot"], join_method: "kubernetes", bot_name: "example", kubernetes: section },
+  };
+  await guide.tctl("create", guide.write("pods.yaml", JSON.stringify(token)));
+  const claims = {
+    sub: "system:serviceaccount:agents:mcp",
+    "kubernetes.io": { namespace: "agents", pod: { name: "p" } },
+  };
+  const path = guide.write("pod-token", await issuer.token({ claims }));
+  await guide.writeBotFile({ token: "pods", storage: join(guide.directory, "pod") }, "pod.yaml");
+  const text = readFileSync(join(guide.directory, "pod.yaml"), "utf8");
+  const method = `join_method: kubernetes\n  kubernetes: {token_path: ${path}}`;
+  guide.write("pod.yaml", text.replace("join_method: token", method));
+  assert.equal((await guide.run("tbot", "start", "-c", "pod.yaml", "--oneshot")).code, 0);
+}
+
 /** Two sessions, with a server that has a stream and with one that has none, and one refused. */
 async function talk(guide: Guide, withoutStream: () => void): Promise<void> {
   const client = await guide.open({ app: "far" });
@@ -213,6 +240,7 @@ test(
     });
     await administer(guide);
     await joinAll(guide);
+    await joinPod(guide, await OidcIssuer.start(context));
     await talk(guide, () => void (stream = false));
     await copyAndRestore(guide);
     const [instance] = JSON.parse(await guide.tctl("bots", "instances", "ls", "--format=json"));

@@ -1,7 +1,7 @@
 /** Records what an administrator changed. */
 import type { EventCode, EventType } from "../../audit/mod.ts";
 import { IdentityError } from "../../error.ts";
-import type { Cluster, LockItem, TokenItem } from "../cluster.ts";
+import type { Cluster, LockItem, MethodTokenItem, TokenItem } from "../cluster.ts";
 import type { ResourceKind } from "./admin.ts";
 
 /** Whoever may open the data directory: the operating system knows who that is, we do not. */
@@ -64,9 +64,12 @@ export function lockFields(
 
 /** Never the token itself: whoever reads the log could join with it. */
 export function tokenFields(
-  { bot, expires }: Pick<TokenItem, "bot" | "expires">,
+  token: Pick<TokenItem, "bot" | "expires"> | MethodTokenItem,
 ): Readonly<Record<string, unknown>> {
-  return { bot_name: bot, expires, roles: ["Bot"], join_method: "token" };
+  const common = { bot_name: token.bot, roles: ["Bot"] };
+  return "method" in token
+    ? { ...common, join_method: token.method }
+    : { ...common, expires: token.expires, join_method: "token" };
 }
 
 export interface NewLock {

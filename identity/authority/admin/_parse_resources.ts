@@ -6,21 +6,38 @@ import { toApp } from "../../config/app_fields.ts";
 import { placeOf, schemaProblems } from "../../config/problems.ts";
 import { IdentityError } from "../../error.ts";
 import type { ItemKind } from "../../storage/store.ts";
-import type { AppItem, BotItem, LockItem, RoleItem, TokenItem } from "../cluster.ts";
+import type {
+  AppItem,
+  BotItem,
+  LockItem,
+  MethodTokenItem,
+  RoleItem,
+  TokenItem,
+} from "../cluster.ts";
+import { ID_TOKEN_METHODS, type IdTokenMethod, rulesOf } from "../../join/mod.ts";
 import { tokenItemName } from "../join_bot.ts";
 import type { ResourceKind } from "./admin.ts";
 import { readDocuments } from "./_documents.ts";
 import type { ResourceDocument } from "./_documents.ts";
 import { unique } from "./_names.ts";
-import { appSchema, botSchema, lockSchema, tokenSchema } from "./_resource_schemas.ts";
+import {
+  appSchema,
+  botSchema,
+  lockSchema,
+  type MethodToken,
+  methodTokenSchemas,
+  tokenSchema,
+} from "./_resource_schemas.ts";
 import { DEFAULT_TOKEN_TTL, tokenItem } from "./_token_item.ts";
 
 /** A checked resource, ready to be written. */
 export interface ParsedResource {
   readonly kind: Exclude<ResourceKind, "bot_instance"> & ItemKind;
+  /** Where it is kept, if that is not its kind. */
+  readonly item?: ItemKind;
   /** The item's name; a token's is its id. */
   readonly name: string;
-  readonly value: RoleItem | BotItem | TokenItem | AppItem | LockItem;
+  readonly value: RoleItem | BotItem | TokenItem | MethodTokenItem | AppItem | LockItem;
   readonly expires?: Date;
 }
 
@@ -79,6 +96,11 @@ function parseOne(
       return bot && { kind, name: bot.metadata.name, value: toBot(bot.spec) };
     }
     case "token": {
+      const method = methodOf(value);
+      if (method !== undefined) {
+        const token = check(methodTokenSchemas[method]);
+        return token && { kind, item: "method_token", ...toMethodToken(method, token) };
+      }
       const token = check(tokenSchema);
       const { name, expires } = token?.metadata ?? {};
       return token && name && {
@@ -107,6 +129,22 @@ function parseOne(
     hint: "kinds are role, bot, token, app and lock",
   });
   return undefined;
+}
+
+/** The method of a token that is no secret; the schema says what is wrong with any other. */
+function methodOf(value: unknown): IdTokenMethod | undefined {
+  const { spec } = value as { spec?: { join_method?: unknown } | null };
+  return ID_TOKEN_METHODS.find((method) => method === spec?.join_method);
+}
+
+function toMethodToken(
+  method: IdTokenMethod,
+  { metadata: { expires, name }, spec }: MethodToken,
+): { name: string; value: MethodTokenItem; expires?: Date } {
+  const section = spec[method] as Record<string, unknown>;
+  const rules = rulesOf(method, section);
+  const value = { bot: spec.bot_name, method, section, rules };
+  return { name, value, ...(expires && { expires }) };
 }
 
 function parseRoleDocument(

@@ -9,6 +9,7 @@ import {
   labelName,
 } from "../../config/app_schema.ts";
 import { parseDuration } from "../../duration.ts";
+import { type IdTokenMethod, METHOD_SECTIONS, unsupportedMethod } from "../../join/mod.ts";
 import { BOT_NAME, BOT_NAME_RULE } from "./_names.ts";
 
 /** Shorter ones could be guessed through the public port. */
@@ -51,6 +52,12 @@ export const botSchema = z.strictObject({
   status,
 });
 
+const tokenSpec = {
+  roles: z.tuple([z.literal("Bot", ONLY_BOT)], ONLY_BOT),
+  bot_name: z.string().regex(BOT_NAME, BOT_NAME_RULE),
+};
+
+/** A token that is a secret, good for one machine. */
 export const tokenSchema = z.strictObject({
   kind: z.literal("token"),
   version: z.literal("v2"),
@@ -65,12 +72,45 @@ export const tokenSchema = z.strictObject({
     expires: time.optional(),
   }),
   spec: z.strictObject({
-    roles: z.tuple([z.literal("Bot", ONLY_BOT)], ONLY_BOT),
-    join_method: z.literal("token", "only join_method: token is supported").default("token"),
-    bot_name: z.string().regex(BOT_NAME, BOT_NAME_RULE),
+    ...tokenSpec,
+    join_method: z.literal("token", { error: ({ input }) => unsupportedMethod(input) })
+      .default("token"),
   }),
   status,
 });
+
+/** A token that is no secret: a name for rules about who may join. */
+export const methodTokenSchemas: Readonly<Record<IdTokenMethod, z.ZodType<MethodToken>>> = {
+  github: methodToken("github"),
+  gitlab: methodToken("gitlab"),
+  kubernetes: methodToken("kubernetes"),
+  generic_oidc: methodToken("generic_oidc"),
+};
+
+export interface MethodToken {
+  readonly metadata: { readonly name: string; readonly expires?: Date | undefined };
+  readonly spec: { readonly bot_name: string } & Readonly<Record<string, unknown>>;
+}
+
+function methodToken(method: IdTokenMethod): z.ZodType<MethodToken> {
+  return z.strictObject({
+    kind: z.literal("token"),
+    version: z.literal("v2"),
+    metadata: metadata({
+      name: z.string().regex(
+        /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/,
+        "the name of such a token has letters, digits, dots, dashes and underscores",
+      ),
+      expires: time.optional(),
+    }),
+    spec: z.strictObject({
+      ...tokenSpec,
+      join_method: z.literal(method),
+      [method]: METHOD_SECTIONS[method],
+    }),
+    status,
+  }) as unknown as z.ZodType<MethodToken>;
+}
 
 export const appSchema = z.strictObject({
   kind: z.literal("app"),

@@ -5,6 +5,7 @@
 import type { ListedTool } from "../../app.ts";
 import type { SignedHead } from "../../audit/chain.ts";
 import type { AuditEvent } from "../../audit/event.ts";
+import type { IdTokenMethod } from "../../join/mod.ts";
 
 /** Every method throws `IdentityError`. */
 export interface Admin {
@@ -204,11 +205,13 @@ export interface TokenRef {
 }
 
 export interface TokenSummary {
-  /** The SHA-256 of the token, hex: the token itself is not stored. */
+  /** The SHA-256 of a secret one, hex, since the token itself is not stored; otherwise its name. */
   readonly id: string;
   readonly bot: string;
-  readonly expires: string;
-  readonly state: "unused" | "used" | "expired";
+  readonly method: "token" | IdTokenMethod;
+  readonly expires?: string;
+  /** `usable`: any number of times, by whoever proves to be allowed. */
+  readonly state: "unused" | "used" | "expired" | "usable";
 }
 
 /** Exactly one target. */

@@ -2,7 +2,14 @@
 import { randomUUID } from "node:crypto";
 import { IdentityError } from "../../error.ts";
 import type { Item, Transaction } from "../../storage/store.ts";
-import type { BotItem, Cluster, InstanceItem, LockItem, TokenItem } from "../cluster.ts";
+import type {
+  BotItem,
+  Cluster,
+  InstanceItem,
+  LockItem,
+  MethodTokenItem,
+  TokenItem,
+} from "../cluster.ts";
 import { MAX_BOT_TTL } from "../issuing.ts";
 import { tokenItemName } from "../join_bot.ts";
 import type {
@@ -114,7 +121,10 @@ export async function removeBot(cluster: Cluster, { name }: BotRef): Promise<Bot
     }
     const tokens = (await tx.list<TokenItem>("token")).filter(({ value }) => value.bot === name);
     for (const token of tokens) await tx.delete("token", token.name);
-    return { locks, tokens };
+    const methods = (await tx.list<MethodTokenItem>("method_token"))
+      .filter(({ value }) => value.bot === name);
+    for (const token of methods) await tx.delete("method_token", token.name);
+    return { locks, tokens: [...tokens, ...methods] };
   });
   await recordChange(cluster, "deleted", "bot", name);
   for (const lock of locks) await recordLock(cluster, lock);

@@ -1,6 +1,13 @@
 import { IdentityError } from "../../error.ts";
 import type { Transaction } from "../../storage/store.ts";
-import type { AppItem, BotItem, Cluster, LockItem, TokenItem } from "../cluster.ts";
+import type {
+  AppItem,
+  BotItem,
+  Cluster,
+  LockItem,
+  MethodTokenItem,
+  TokenItem,
+} from "../cluster.ts";
 import type { CreateRequest, ResourceChange } from "./admin.ts";
 import { lockFields, recordChange, tokenFields } from "./_audit.ts";
 import { requireRoles } from "./_names.ts";
@@ -36,7 +43,7 @@ function recordedFields(
     case "bot":
       return { roles: (value as BotItem).roles };
     case "token":
-      return tokenFields(value as TokenItem);
+      return tokenFields(value as TokenItem | MethodTokenItem);
     case "lock":
       return lockFields({ name, lock: value as LockItem, expires });
     case "app": {
@@ -50,15 +57,15 @@ function recordedFields(
 
 async function write(
   tx: Transaction,
-  { kind, name, value, expires }: ParsedResource,
+  { kind, item = kind, name, value, expires }: ParsedResource,
   force: boolean,
 ): Promise<ResourceChange> {
-  const exists = await tx.get(kind, name) !== undefined;
+  const exists = await tx.get(item, name) !== undefined;
   if (exists && !force) {
     throw new IdentityError("ALREADY_EXISTS", `${kind} "${name}" already exists`, {
       hint: "use -f or --force flag to overwrite",
     });
   }
-  await tx.put(kind, name, value, expires ? { expires } : {});
+  await tx.put(item, name, value, expires ? { expires } : {});
   return { kind, name, change: exists ? "updated" : "created" };
 }

@@ -2,13 +2,14 @@ import { parseRole } from "../../../policy/mod.ts";
 import { toAppFields } from "../../config/app_fields.ts";
 import { formatDuration } from "../../duration.ts";
 import { IdentityError } from "../../error.ts";
-import type { Item } from "../../storage/store.ts";
+import type { Item, Reader } from "../../storage/store.ts";
 import type {
   AppItem,
   BotItem,
   Cluster,
   InstanceItem,
   LockItem,
+  MethodTokenItem,
   RoleItem,
   TokenItem,
 } from "../cluster.ts";
@@ -33,8 +34,7 @@ async function read(
     case "bot":
       return (await items<BotItem>()).map(toBot);
     case "token":
-      if (name !== undefined) return [toToken(await findToken(store, name))];
-      return (await items<TokenItem>()).map(toToken);
+      return await tokens(store, name);
     case "app":
       return (await items<AppItem>()).map(toApp);
     case "lock":
@@ -82,6 +82,25 @@ function toBot(item: Item<BotItem>): Resource {
         : { max_session_ttl: formatDuration(maxSessionTtl * 1000) }),
     },
     status: { user_name: `bot-${item.name}`, role_name: `bot-${item.name}` },
+  };
+}
+
+async function tokens(store: Reader, name: string | undefined): Promise<Resource[]> {
+  if (name === undefined) {
+    const methods = await store.list<MethodTokenItem>("method_token");
+    return [...methods.map(toMethodToken), ...(await store.list<TokenItem>("token")).map(toToken)];
+  }
+  const method = await store.get<MethodTokenItem>("method_token", name);
+  return [method ? toMethodToken(method) : toToken(await findToken(store, name))];
+}
+
+function toMethodToken(item: Item<MethodTokenItem>): Resource {
+  const { bot, method, section } = item.value;
+  return {
+    kind: "token",
+    version: "v2",
+    metadata: metadata(item),
+    spec: { roles: ["Bot"], join_method: method, bot_name: bot, [method]: section },
   };
 }
 

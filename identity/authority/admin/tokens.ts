@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { IdentityError } from "../../error.ts";
 import type { Item, Reader, Transaction } from "../../storage/store.ts";
-import type { Cluster, TokenItem } from "../cluster.ts";
+import type { Cluster, MethodTokenItem, TokenItem } from "../cluster.ts";
 import { tokenItemName } from "../join_bot.ts";
 import type { AddTokenRequest, NewToken, TokenRef, TokenSummary } from "./admin.ts";
 import { recordChange, tokenFields } from "./_audit.ts";
@@ -65,10 +65,21 @@ function checkValue(value: string): void {
 }
 
 export async function listTokens({ store, clock }: Cluster): Promise<TokenSummary[]> {
-  return (await store.list<TokenItem>("token")).map((item) => summarize(item, clock.now()));
+  const methods = (await store.list<MethodTokenItem>("method_token")).map(summarizeMethod);
+  const secrets = await store.list<TokenItem>("token");
+  return [...methods, ...secrets.map((item) => summarize(item, clock.now()))];
 }
 
 export async function removeToken(cluster: Cluster, { token }: TokenRef): Promise<TokenSummary> {
+  const method = await cluster.store.update(async (tx) => {
+    const item = await tx.get<MethodTokenItem>("method_token", token);
+    if (item) await tx.delete("method_token", token);
+    return item;
+  });
+  if (method) {
+    await recordChange(cluster, "deleted", "token", token, { bot_name: method.value.bot });
+    return summarizeMethod(method);
+  }
   const item = await cluster.store.update(async (tx) => {
     const item = await findToken(tx, token);
     await tx.delete("token", item.name);
@@ -94,8 +105,19 @@ export async function findToken(reader: Reader, token: string): Promise<Item<Tok
   );
 }
 
+function summarizeMethod({ name, value, expires }: Item<MethodTokenItem>): TokenSummary {
+  const { bot, method } = value;
+  return {
+    id: name,
+    bot,
+    method,
+    state: "usable",
+    ...(expires && { expires: expires.toISOString() }),
+  };
+}
+
 function summarize({ name, value }: Item<TokenItem>, now: Date): TokenSummary {
   const { bot, expires, used } = value;
   const state = used ? "used" : new Date(expires) <= now ? "expired" : "unused";
-  return { id: name, bot, expires, state };
+  return { id: name, bot, method: "token", expires, state };
 }
