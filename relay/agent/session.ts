@@ -3,7 +3,6 @@
  * judged when it comes, recorded, and only then passed on, in its order. Nothing of a session
  * outlives it, and its end is always said and always recorded.
  */
-import { randomUUID } from "node:crypto";
 import type { Buffer } from "node:buffer";
 import { effectivePrincipal } from "../../identity/access/mod.ts";
 import type { Redactor } from "../../identity/audit/mod.ts";
@@ -19,8 +18,7 @@ import type {
 import type { AppPolicy } from "../../policy/mod.ts";
 import { after } from "../after.ts";
 import { RelayError } from "../error.ts";
-import { Gate } from "../gate/gate.ts";
-import { GATE_LIMITS } from "../gate/limits.ts";
+import type { Gate } from "../gate/gate.ts";
 import type { GateRecord, GateStep, Withheld } from "../gate/step.ts";
 import type { TaskRegistry } from "../gate/tasks.ts";
 import type { SessionObserver } from "../telemetry/observer.ts";
@@ -29,15 +27,16 @@ import { excerptOf } from "../wire/excerpt.ts";
 import { FrameType } from "../wire/frame.ts";
 import { type End, type Hello, parseHello } from "../wire/handshake.ts";
 import { DEFAULT_WINDOW } from "../wire/outbox.ts";
-import { type Admission, expired, judge, type Refused } from "./admission.ts";
+import type { Admission, Verdict } from "./admission.ts";
 import type { CallRates } from "./call_rate.ts";
-import { CertificateWatch } from "./certificate_watch.ts";
 import type { Egress } from "./egress.ts";
 import { failureEnd, upstreamEnd } from "./ends.ts";
 import { SessionEvents } from "./events.ts";
 import { Lane } from "./lane.ts";
 import { Recorder } from "./recorder.ts";
+import { sessionGate } from "./session_gate.ts";
 import { exceeded, SessionTime } from "./session_limits.ts";
+import { Standing } from "./standing.ts";
 import type { ToldDefinitions } from "./told_definitions.ts";
 import type { Listened, Upstream, UpstreamHandlers } from "./upstream/upstream.ts";
 
@@ -69,7 +68,7 @@ export class Session implements ChannelHandlers {
   readonly #options: SessionOptions;
   readonly #channel: Channel;
   readonly #recorder: Recorder;
-  readonly #certificate: CertificateWatch;
+  readonly #standing: Standing;
   readonly #fromClient = new Lane((error) => this.#fail(error));
   readonly #fromServer = new Lane((error) => this.#fail(error));
   readonly #over = new AbortController();
@@ -78,12 +77,11 @@ export class Session implements ChannelHandlers {
   #early: Buffer[] | undefined = [];
   readonly #time: SessionTime;
   #policy: AppPolicy;
-  #gate: Gate;
+  readonly #gate: Gate;
   #upstream: Upstream | undefined;
   #stalled = false;
   #started = false;
   #starting: Promise<void> | undefined;
-  #unsubscribe = () => {};
 
   /** `connect` makes the channel, since each of the two needs the other. */
   constructor(
@@ -91,36 +89,26 @@ export class Session implements ChannelHandlers {
     { app, policy }: { app: App; policy: AppPolicy },
     connect: (handlers: ChannelHandlers) => Channel,
   ) {
-    const { admission: { claims }, audit, clock, limits, view } = options;
+    const { admission: { claims }, audit, clock, limits } = options;
     this.#options = options;
     this.#policy = policy;
     const events = new SessionEvents(claims, app, options.redactor);
     const { told } = options;
     const isNew = (withheld: Withheld) => told.take(claims.app, withheld);
     this.#recorder = new Recorder(events, audit, clock, isNew);
-    this.#certificate = new CertificateWatch(options.admission, view, clock);
-    this.#gate = new Gate({
-      policy: () => this.#policy,
-      newDecisionId: randomUUID,
-      tasks: options.tasks,
-      owner: `${claims.bot}/${claims.instance}`,
-      limits: {
-        ...GATE_LIMITS,
-        messageDepth: limits.messageDepth,
-        clientRequests: limits.pendingRequests,
-      },
-      takeCall: takeCall(options),
-    });
+    this.#gate = sessionGate({ ...options, claims, policy: () => this.#policy });
     this.#channel = connect(this);
-    this.#unsubscribe = view.subscribe(() => this.#reconsider());
-    // What has changed between the admission and here was told to nobody.
-    this.#reconsiderCertificate();
-    after(clock, HELLO_MS, this.#over.signal, () => {
+    const { signal } = this.#over;
+    this.#standing = new Standing({ ...options, signal }, {
+      onRefused: ({ because, end }) => this.end(end, because),
+      onChange: (verdict) => this.#adapt(verdict),
+      onError: (error) => this.#fail(error),
+    });
+    after(clock, HELLO_MS, signal, () => {
       if (!this.#started) this.end({ code: "PROTOCOL", message: "No HELLO came in time" });
     });
-    after(clock, this.#certificate.remaining, this.#over.signal, () => this.#expire());
     this.#time = new SessionTime(
-      { app: app.name, clock, limits, signal: this.#over.signal },
+      { app: app.name, clock, limits, signal },
       (end) => this.end(end, end.message),
     );
   }
@@ -161,7 +149,8 @@ export class Session implements ChannelHandlers {
 
   onMessage(body: Buffer): void {
     if (this.#early) return void this.#early.push(body);
-    if (this.#certificate.remaining <= 0) return this.#expire();
+    const { lost } = this.#standing;
+    if (lost) return this.end(lost.end, lost.because);
     const step = body.length > this.#options.limits.messageBytes
       ? this.#gate.oversized("client", excerptOf(body))
       : this.#gate.fromClient(body);
@@ -299,15 +288,11 @@ export class Session implements ChannelHandlers {
     });
   }
 
-  /** Something in the cluster has changed: is this session still right? */
-  #reconsider(): void {
-    if (this.#over.signal.aborted) return;
-    const verdict = judge(this.#options.admission.claims, this.#options.view);
-    if (verdict.kind === "refused") return this.#refuse(verdict);
-    this.#reconsiderCertificate();
-    this.#policy = verdict.policy;
+  /** What the holder may do has changed, or may have: the client hears what it has to. */
+  #adapt({ app, policy }: Extract<Verdict, { kind: "allowed" }>): void {
+    this.#policy = policy;
     const { admission: { claims }, egress, view } = this.#options;
-    this.#recorder.sends(egress(verdict.app, effectivePrincipal(view, claims)).headers);
+    this.#recorder.sends(egress(app, effectivePrincipal(view, claims)).headers);
     const { messages, records, close } = this.#gate.policyChanged();
     this.#options.observer?.noted(records);
     this.#fromServer.push({
@@ -318,21 +303,6 @@ export class Session implements ChannelHandlers {
         if (close) this.end(close);
       },
     });
-  }
-
-  #reconsiderCertificate(): void {
-    this.#certificate.reconsider().then(
-      (wrong) => wrong && this.#refuse(wrong),
-      (error) => this.#fail(error),
-    );
-  }
-
-  #refuse({ end, because }: Refused): void {
-    this.end(end, because);
-  }
-
-  #expire(): void {
-    this.#refuse(expired());
   }
 
   #fail(error: unknown): void {
@@ -346,7 +316,6 @@ export class Session implements ChannelHandlers {
   async #finish(end: End, because: string | undefined): Promise<void> {
     if (this.#over.signal.aborted) return;
     this.#over.abort();
-    this.#unsubscribe();
     this.#fromClient.stop();
     this.#fromServer.stop();
     const { address, log, observer } = this.#options;
@@ -369,13 +338,4 @@ export class Session implements ChannelHandlers {
 /** The first request of a session in either era. */
 function isGreeting({ kind, method }: GateRecord): boolean {
   return kind === "request" && (method === "initialize" || method === "server/discover");
-}
-
-function takeCall(
-  { admission: { claims: { app, bot } }, limits, rates }: SessionOptions,
-): ((tool: string) => number | undefined) | undefined {
-  const { callsBurst, callsPerSecond: perSecond } = limits;
-  if (perSecond === undefined) return undefined;
-  const rate = { perSecond, burst: callsBurst ?? Math.max(1, Math.ceil(perSecond)) };
-  return (tool) => rates.take({ bot, app, tool }, rate);
 }
