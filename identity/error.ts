@@ -23,6 +23,7 @@ export type IdentityErrorCode =
   | "JOIN_TOKEN_USED"
   | "LOCKED"
   | "NOT_FOUND"
+  | "RATE_LIMITED"
   | "REISSUE_DENIED"
   | "SPOOL_FULL"
   | "STORE_INVALID"

@@ -4,7 +4,7 @@ import type { IdentityErrorCode } from "../error.ts";
 import type { Log } from "../log.ts";
 import type { ApiFailure } from "./api.ts";
 
-export type FailureStatus = 400 | 401 | 403 | 404 | 409 | 413 | 500 | 503;
+export type FailureStatus = 400 | 401 | 403 | 404 | 409 | 413 | 429 | 500 | 503;
 
 const STATUS: Partial<Record<IdentityErrorCode, FailureStatus>> = {
   ACCESS_DENIED: 403,
@@ -21,6 +21,7 @@ const STATUS: Partial<Record<IdentityErrorCode, FailureStatus>> = {
   JOIN_TOKEN_USED: 403,
   LOCKED: 403,
   NOT_FOUND: 404,
+  RATE_LIMITED: 429,
   REISSUE_DENIED: 403,
   SPOOL_FULL: 503,
   UNAVAILABLE: 503,

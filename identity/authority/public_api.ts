@@ -15,6 +15,7 @@ import { trustBundle } from "./issuing.ts";
 import { joinBot } from "./join_bot.ts";
 import { joinByIdToken } from "./join_by_id_token.ts";
 import { listApps, openSession } from "./open_session.ts";
+import { RefusedJoins } from "./refused_joins.ts";
 import { renewBot } from "./renew_bot.ts";
 import { JWKS_SECONDS } from "./jwt_keys.ts";
 import { jwks, openidConfiguration } from "./sign_app_token.ts";
@@ -33,6 +34,7 @@ const MAX_BODY_BYTES = 64 * 1024;
 /** The routes for one cluster. */
 export function publicApi(cluster: Cluster): Hono<Env> {
   const api = new Hono<Env>();
+  const refusedJoins = new RefusedJoins(cluster.clock);
   api.use(bodyLimit({
     maxSize: MAX_BODY_BYTES,
     onError: (context) =>
@@ -53,11 +55,12 @@ export function publicApi(cluster: Cluster): Hono<Env> {
   api.get("/postern/v1/trust", (context) => context.json(trustBundle(cluster)));
   api.post("/postern/v1/join", async (context) => {
     const request = await body(context, joinRequest);
-    return context.json(
+    const { remote } = context.env;
+    const join = () =>
       request.method === "token"
-        ? await joinBot(cluster, request, context.env.remote)
-        : await joinByIdToken(cluster, request, context.env),
-    );
+        ? joinBot(cluster, request, remote)
+        : joinByIdToken(cluster, request, context.env);
+    return context.json(await refusedJoins.guard(remote, join));
   });
   api.post("/postern/v1/renew", async (context) => {
     const caller = await identifyCaller(cluster, context.env, "bot");

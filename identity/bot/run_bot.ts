@@ -171,6 +171,7 @@ function isPassing(error: unknown): boolean {
     case "API_PROTOCOL":
     case "CONFLICT":
     case "INTERNAL":
+    case "RATE_LIMITED":
     case "UNAVAILABLE":
       return true;
     default:
