@@ -6,6 +6,7 @@ import {
   createPublicServer,
   HostIdentity,
   isTicketName,
+  offerPresetRoles,
   openCluster,
   readTicket,
   signAppToken,
@@ -47,6 +48,7 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
   };
   const cluster = await openCluster({ store, clock, log, audit, ...name });
   resources.defer(() => cluster.audit.close());
+  await offerPresetRoles(cluster);
   const ending = new AbortController();
   resources.defer(() => ending.abort());
 

@@ -31,7 +31,7 @@ test(
     assert.match(String((await client.refusal("pay")).message), /enforced by your roles/);
     const changed = await listed();
     assert.notEqual(changed.sha256, first);
-    assert.deepEqual([changed.listed, changed.withheld], [[], ["example-role"]]);
+    assert.deepEqual([changed.listed, changed.withheld], [["mcp-user"], ["example-role"]]);
     const explain = `policy explain --live-tools --bot example --app ${APP}`.split(" ");
     assert.match(
       await guide.tctl(...explain),
