@@ -21,8 +21,9 @@ export type { AuditEvent, AuditSink, EventDraft, EventJson } from "./audit/event
 export type { AppList, ListedApp, SessionGrant } from "./authority/api.ts";
 export { connectAuthority, parseProxy } from "./authority/client.ts";
 export type { AuthorityClient, ConnectOptions, Trust } from "./authority/client.ts";
-export type { ClusterView, Standing } from "./authority/view.ts";
+export type { ClusterView, Locked, Standing } from "./authority/view.ts";
 export { systemClock } from "./clock.ts";
+export type { OpenSession } from "./authority/admin/_local_agent.ts";
 export { type AppLimits, DEFAULT_APP_LIMITS } from "./limits.ts";
 export type { Clock } from "./clock.ts";
 export { formatDuration, parseDuration } from "./duration.ts";

@@ -6,6 +6,7 @@ import { addBots } from "./tctl_bots.ts";
 import { addLock } from "./tctl_lock.ts";
 import { addMcp } from "./tctl_mcp.ts";
 import { addResources } from "./tctl_resources.ts";
+import { addSessions } from "./tctl_sessions.ts";
 import { addStatus } from "./tctl_status.ts";
 import { addTokens } from "./tctl_tokens.ts";
 
@@ -22,6 +23,7 @@ export function tctl(host: TctlHost): TctlRoot {
   addBots(root, context);
   addTokens(root, context);
   addLock(root, context);
+  addSessions(root, context);
   addStatus(root, context);
   addAudit(root, context);
   addMcp(root, context);

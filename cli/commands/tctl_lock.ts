@@ -1,24 +1,41 @@
 import { Option } from "@commander-js/extra-typings";
 import type { LockSummary } from "../../identity/authority/admin/mod.ts";
-import { seconds } from "./_tctl_root.ts";
+import { formatTable } from "../table.ts";
+import { formatOption, seconds } from "./_tctl_root.ts";
 import type { Tctl, TctlRoot } from "./_tctl_root.ts";
 
-/** `tctl lock`: keeps a bot or one machine out, at once. */
+/** `tctl lock`: keeps a bot, a machine, whoever holds a role, or everybody from an app, at once. */
 export function addLock(root: TctlRoot, tctl: Tctl): void {
-  root.command("lock").description("Keep a bot, or one machine of it, out at once")
+  root.command("lock").description("Keep somebody out at once, and end open sessions")
     .option("--bot <name>", "the bot")
     .option("--instance <id>", "one instance, as `tctl bots instances ls` shows it")
     .addOption(new Option("--bot-instance-id <id>", "the original's name of --instance").hideHelp())
+    .option("--role <name>", "whoever holds the role")
+    .option("--app <name>", "everybody who uses the app")
     .option("--ttl <duration>", "how long; until the lock is removed without it", seconds)
     .option("--message <text>", "what whoever is locked is told")
-    .action(async ({ botInstanceId, ...options }) => {
+    .addOption(formatOption())
+    .action(async ({ botInstanceId, format, ...options }) => {
       const instance = options.instance ?? botInstanceId;
       const request = { ...options, ...(instance === undefined ? {} : { instance }) };
-      printLock(tctl, await tctl.withAdmin((admin) => admin.addLock(request)));
+      const lock = await tctl.withAdmin((admin) => admin.addLock(request));
+      if (format === "json") tctl.json(lock);
+      else printLock(tctl, lock);
     });
 }
 
-export function printLock(tctl: Tctl, { name, expires }: LockSummary): void {
+export function printLock(tctl: Tctl, { ended, expires, name }: LockSummary): void {
   const until = expires === undefined ? "" : `, until ${expires}`;
   tctl.say(`Created a lock with name "${name}"${until}`, `Remove it with: tctl rm lock/${name}`);
+  if (ended.length === 0) return tctl.say("No open session was ended.");
+  tctl.say(`Ended ${ended.length} open ${ended.length === 1 ? "session" : "sessions"}:`);
+  tctl.host.stdout.write(formatTable(
+    ["Session", "Bot", "App", "Gone after"],
+    ended.map(({ session, bot, app, milliseconds }) => [
+      session,
+      bot,
+      app,
+      milliseconds === undefined ? "not yet" : `${milliseconds} ms`,
+    ]),
+  ));
 }

@@ -75,9 +75,17 @@ export interface InstanceItem {
   readonly method?: IdTokenMethod;
 }
 
+/** One of these. */
+export interface LockTarget {
+  readonly bot?: string;
+  readonly instance?: string;
+  readonly role?: string;
+  readonly app?: string;
+}
+
 /** `lock/<name>`; a lock without `expires` on its item holds until it is removed. */
 export interface LockItem {
-  readonly target: { readonly bot?: string; readonly instance?: string };
+  readonly target: LockTarget;
   readonly message: string;
   readonly created: string;
 }

@@ -9,8 +9,16 @@ import type { App } from "../app.ts";
 import type { Clock } from "../clock.ts";
 import type { Log } from "../log.ts";
 import type { Change, Item, ItemKind, Store } from "../storage/store.ts";
-import type { AgentItem, AppItem, ApprovalItem, BotItem, LockItem, RoleItem } from "./cluster.ts";
-import type { ClusterView, Standing } from "./view.ts";
+import type {
+  AgentItem,
+  AppItem,
+  ApprovalItem,
+  BotItem,
+  LockItem,
+  LockTarget,
+  RoleItem,
+} from "./cluster.ts";
+import type { ClusterView, Locked, Standing } from "./view.ts";
 
 const FOLLOWED: readonly ItemKind[] = ["agent", "app", "approval", "bot", "lock", "role"];
 
@@ -88,17 +96,30 @@ export class LiveView implements ClusterView {
   }
 
   standing(bot: string, instance: string): Standing {
-    const now = this.#options.clock.now();
-    for (const [name, { value: { target, message }, expires }] of this.#locks) {
-      // The store tells nobody when an item expires.
-      if (expires !== undefined && expires <= now) this.#locks.delete(name);
-      else if (target.bot === bot || target.instance === instance) {
-        return { kind: "locked", message };
-      }
-    }
+    const lock = this.#lockOn((target) => target.bot === bot || target.instance === instance);
+    if (lock) return { kind: "locked", message: lock.message };
     const item = this.#bots.get(bot);
     if (!item) return { kind: "gone" };
     return { kind: "live", roles: item.roles, traits: item.traits };
+  }
+
+  locked(roles: readonly string[], app: string): Locked | undefined {
+    const lock = this.#lockOn((target) =>
+      target.app === app || (target.role !== undefined && roles.includes(target.role))
+    );
+    if (lock === undefined) return undefined;
+    const { message, target: { role } } = lock;
+    return { what: role === undefined ? `app "${app}"` : `role "${role}"`, message };
+  }
+
+  #lockOn(fits: (target: LockTarget) => boolean): LockItem | undefined {
+    const now = this.#options.clock.now();
+    for (const [name, { value, expires }] of this.#locks) {
+      // The store tells nobody when an item expires.
+      if (expires !== undefined && expires <= now) this.#locks.delete(name);
+      else if (fits(value.target)) return value;
+    }
+    return undefined;
   }
 
   subscribe(listener: () => void): () => void {

@@ -45,6 +45,16 @@ async function grantSession(
   const place = cluster.view.agentOf(request.app);
   const principal = effectivePrincipal(cluster.view, claims);
   if (!place) throw refusal(request.app, "no such app");
+  const locked = cluster.view.locked(principal.roles, request.app);
+  if (locked) {
+    throw new IdentityError(
+      "LOCKED",
+      `Cannot use ${locked.what}, it is locked: ${locked.message}`,
+      {
+        hint: "An administrator can list locks with `tctl get lock` and remove one with `tctl rm`",
+      },
+    );
+  }
   const access = accessOf(cluster.view, principal, place.app);
   if (access.kind === "denied") throw refusal(request.app, access.because);
   const session = randomUUID();
@@ -74,6 +84,7 @@ async function grantSession(
 export function listApps(cluster: Cluster, { claims }: Caller<IdentityClaims>): AppList {
   const principal = effectivePrincipal(cluster.view, claims);
   const reached = cluster.view.apps().filter((app) =>
+    cluster.view.locked(principal.roles, app.name) === undefined &&
     accessOf(cluster.view, principal, app).kind === "allowed"
   );
   return {

@@ -14,8 +14,17 @@ export interface ClusterView {
   /** Definitions of an app's tools that are approved; `undefined` for none. */
   approved(app: string): Approved | undefined;
   standing(bot: string, instance: string): Standing;
+  /** Why nobody with these roles may use the app now, whatever they allow. */
+  locked(roles: readonly string[], app: string): Locked | undefined;
   /** Calls `listener` after anything above has changed; returns how to stop that. */
   subscribe(listener: () => void): () => void;
+}
+
+/** A lock on something that many use. */
+export interface Locked {
+  /** What is locked: `role "x"` or `app "y"`. */
+  readonly what: string;
+  readonly message: string;
 }
 
 /** Whether a bot instance may act now, and with which roles at the most. */

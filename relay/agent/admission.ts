@@ -90,7 +90,13 @@ export function judge(claims: SessionClaims, view: ClusterView): Verdict {
   }
   if (standing.kind === "gone") return denied(app, `bot "${claims.bot}" does not exist any more`);
 
-  const access = accessOf(view, effectivePrincipal(view, claims), app);
+  const principal = effectivePrincipal(view, claims);
+  const locked = view.locked(principal.roles, claims.app);
+  if (locked) {
+    const said = locked.message === "" ? "" : `: ${locked.message}`;
+    return refuse("LOCKED", `Cannot use ${locked.what}, it is locked${said}`, "locked");
+  }
+  const access = accessOf(view, principal, app);
   return access.kind === "allowed"
     ? { kind: "allowed", app, policy: access.policy }
     : denied(app, access.because);

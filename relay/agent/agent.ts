@@ -13,6 +13,7 @@ import type {
   ClusterView,
   ListedTool,
   Log,
+  OpenSession,
   Principal,
   SessionClaims,
   SignAppToken,
@@ -83,6 +84,12 @@ export const DEFAULT_AGENT_LIMITS: AgentLimits = {
   sessionsPerBot: 256,
 };
 
+/** What is known of a session beside what it does. */
+interface Opened extends Origin {
+  readonly claims: SessionClaims;
+  readonly started: Date;
+}
+
 /** Where a connection comes from, as its bringer says. */
 export interface Origin {
   readonly address: string;
@@ -97,7 +104,7 @@ export class Agent {
   readonly #reaper: Reaper | undefined;
   readonly #values: Values;
   readonly #connections = new Set<Duplex>();
-  readonly #sessions = new Map<Session, SessionClaims>();
+  readonly #sessions = new Map<Session, Opened>();
   /** Tasks of each app, which outlive the sessions that started them. */
   readonly #tasks = new Map<string, TaskRegistry>();
   readonly #told = new ToldDefinitions();
@@ -117,6 +124,20 @@ export class Agent {
   /** Sessions that are open now. */
   get sessions(): number {
     return this.#sessions.size;
+  }
+
+  /** The sessions that are open now, each as long as it lasts. */
+  openSessions(): OpenSession[] {
+    return [...this.#sessions].map(([session, { address, claims, started }]) => {
+      const { app, bot, instance, session: id } = claims;
+      const { closed } = session;
+      return {
+        ...{ id, bot, instance, app, address, started, closed },
+        get ended() {
+          return session.ended;
+        },
+      };
+    });
   }
 
   /** Bytes of messages that sessions keep because somebody has to take or record them first. */
@@ -192,7 +213,7 @@ export class Agent {
     if (this.#closing) return void stream.destroy();
     const limits = this.#limitsOf(verdict.app);
     const { sessionsPerApp } = limits;
-    const excess = tooMany(admission.claims, this.#sessions.values(), {
+    const excess = tooMany(admission.claims, this.#claims(), {
       ...this.#limits,
       sessionsPerApp,
     });
@@ -231,7 +252,7 @@ export class Agent {
       verdict,
       (handlers) => new Channel(stream, handlers),
     );
-    this.#sessions.set(session, admission.claims);
+    this.#sessions.set(session, { ...from, claims: admission.claims, started: clock.now() });
     await session.closed;
     this.#sessions.delete(session);
   }
@@ -254,6 +275,10 @@ export class Agent {
       await audit.append(events.refusedStart({ address: from.address, end, because }));
     }
     await sayEnd(stream, end);
+  }
+
+  *#claims(): Iterable<SessionClaims> {
+    for (const { claims } of this.#sessions.values()) yield claims;
   }
 
   #serverOptions(presented: App) {

@@ -113,6 +113,11 @@ export class Session implements ChannelHandlers {
     );
   }
 
+  /** It is over, though something of it may be left. */
+  get ended(): boolean {
+    return this.#over.signal.aborted;
+  }
+
   /** Resolves when nothing of the session is left. */
   get closed(): Promise<void> {
     return this.#closed.promise;

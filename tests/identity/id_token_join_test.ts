@@ -32,6 +32,7 @@ async function setUp(context: TestContext) {
   const issuer = await OidcIssuer.start(context);
   const admin = createAdmin(authority.cluster, {
     listTools: () => Promise.reject(new Error("not asked")),
+    openSessions: () => [],
   });
   const create = (method: string, section: object) =>
     admin.createResources({ text: resource(method, section), file: "t.yaml", force: true });

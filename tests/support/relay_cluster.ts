@@ -11,6 +11,7 @@ import {
   type EventJson,
   type HostClaims,
   IdentityError,
+  type Locked,
   type SessionClaims,
   type SessionGrant,
   silentLog,
@@ -47,6 +48,15 @@ export class FakeView implements ClusterView {
   subscribe(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+  /** Roles and apps that are locked, and why. */
+  readonly locks = new Map<string, string>();
+  locked(roles: readonly string[], app: string): Locked | undefined {
+    for (const what of [...roles.map((role) => `role "${role}"`), `app "${app}"`]) {
+      const message = this.locks.get(what);
+      if (message !== undefined) return { what, message };
+    }
+    return undefined;
   }
   approved(): undefined {
     return undefined;

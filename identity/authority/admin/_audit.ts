@@ -50,12 +50,14 @@ const EVENTS: Readonly<
 
 /** Whom a lock locks, why and how long, under the original's names. */
 export function lockFields(
-  { lock: { target: { bot, instance }, message }, expires }: NewLock,
+  { lock: { target: { app, bot, instance, role }, message }, expires }: NewLock,
 ): Readonly<Record<string, unknown>> {
   return {
     target: {
       ...(bot !== undefined && { user: `bot-${bot}` }),
       ...(instance !== undefined && { bot_instance_id: instance }),
+      ...(role !== undefined && { role }),
+      ...(app !== undefined && { app }),
     },
     message,
     ...(expires && { expires: expires.toISOString() }),

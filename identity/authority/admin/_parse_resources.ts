@@ -179,13 +179,15 @@ function toLock(
   { metadata, spec }: (typeof lockSchema)["_output"],
   now: Date,
 ): { value: LockItem; expires?: Date } {
-  const { user, bot_instance_id } = spec.target;
+  const { app, bot_instance_id, role, user } = spec.target;
   const expires = spec.expires ?? metadata.expires;
   return {
     value: {
       target: {
         ...(user === undefined ? {} : { bot: user.slice("bot-".length) }),
         ...(bot_instance_id === undefined ? {} : { instance: bot_instance_id }),
+        ...(role === undefined ? {} : { role }),
+        ...(app === undefined ? {} : { app }),
       },
       message: spec.message,
       created: now.toISOString(),

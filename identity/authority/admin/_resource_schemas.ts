@@ -138,9 +138,11 @@ export const lockSchema = z.strictObject({
       user: z.string().regex(/^bot-[A-Za-z0-9._-]{1,128}$/, "write bot- and the bot's name")
         .optional(),
       bot_instance_id: text.optional(),
+      role: text.optional(),
+      app: text.optional(),
     }).refine(
-      ({ user, bot_instance_id }) => (user === undefined) !== (bot_instance_id === undefined),
-      "a lock has one target: `user` or `bot_instance_id`",
+      (target) => Object.values(target).filter((value) => value !== undefined).length === 1,
+      "a lock has one target: `user`, `bot_instance_id`, `role` or `app`",
     ),
     message: z.string().max(1024).default(""),
     expires: time.optional(),

@@ -64,9 +64,12 @@ export const operationSchemas: Schemas = {
   addLock: z.strictObject({
     bot: text.exactOptional(),
     instance: text.exactOptional(),
+    role: text.exactOptional(),
+    app: text.exactOptional(),
     ttl: ttl.exactOptional(),
     message: z.string().max(1024).exactOptional(),
   }),
+  listSessions: nothing,
   auditEvents: z.strictObject({ limit: z.number().int().positive().max(100_000) }),
   auditRecords: z.strictObject({
     after: z.number().int().nonnegative(),

@@ -23,6 +23,8 @@ export interface Admin {
   listTokens(request: Record<never, never>): Promise<TokenSummary[]>;
   removeToken(request: TokenRef): Promise<TokenSummary>;
   addLock(request: AddLockRequest): Promise<LockSummary>;
+  /** Sessions that are open at the agent of this process. */
+  listSessions(request: Record<never, never>): Promise<SessionSummary[]>;
   /** The newest events, oldest first. */
   auditEvents(request: { readonly limit: number }): Promise<AuditEvent[]>;
   /** Records as they were written, after a place in the order of arrival; oldest first. */
@@ -218,6 +220,10 @@ export interface TokenSummary {
 export interface AddLockRequest {
   readonly bot?: string;
   readonly instance?: string;
+  /** Whoever holds it. */
+  readonly role?: string;
+  /** Everybody who uses it. */
+  readonly app?: string;
   /** Seconds; without it the lock holds until it is removed. */
   readonly ttl?: number;
   readonly message?: string;
@@ -226,4 +232,24 @@ export interface AddLockRequest {
 export interface LockSummary {
   readonly name: string;
   readonly expires?: string;
+  /** The receipt: sessions that the lock has ended. */
+  readonly ended: readonly EndedSession[];
+}
+
+export interface EndedSession {
+  readonly session: string;
+  readonly bot: string;
+  readonly instance: string;
+  readonly app: string;
+  /** From the lock until nothing of the session was left; absent while its server still ends. */
+  readonly milliseconds?: number;
+}
+
+export interface SessionSummary {
+  readonly session: string;
+  readonly bot: string;
+  readonly instance: string;
+  readonly app: string;
+  readonly address: string;
+  readonly started: string;
 }

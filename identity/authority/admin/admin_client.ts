@@ -27,6 +27,7 @@ export function adminClient(socketPath: string): Admin {
     listTokens: call("listTokens"),
     removeToken: call("removeToken"),
     addLock: call("addLock"),
+    listSessions: call("listSessions"),
     auditEvents: call("auditEvents"),
     auditRecords: call("auditRecords"),
     policyWorld: call("policyWorld"),

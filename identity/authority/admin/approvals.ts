@@ -2,17 +2,11 @@
  * Approvals of tools: a role may pin a tool to one definition, and whoever has looked at another
  * one lets it meet the pin as well. Rules that deny are not touched by it.
  */
-import type { ListedTool } from "../../app.ts";
 import { IdentityError } from "../../error.ts";
 import type { ApprovalItem, Cluster } from "../cluster.ts";
 import type { Approval, ApproveRequest, AppTools, ToolRef } from "./admin.ts";
 import { recordChange } from "./_audit.ts";
-
-/** What an agent in this process answers, when there is one. */
-export interface LocalAgent {
-  /** The tools of an app's server, asked now. */
-  listTools(app: string): Promise<readonly ListedTool[]>;
-}
+import type { LocalAgent } from "./_local_agent.ts";
 
 export async function appTools(agent: LocalAgent | undefined, app: string): Promise<AppTools> {
   if (!agent) return { problem: "app-agent is not running" };

@@ -2,13 +2,15 @@ import { headsIn } from "../../audit/store_shipper.ts";
 import type { AuditEvent } from "../../audit/event.ts";
 import type { Cluster } from "../cluster.ts";
 import type { Admin } from "./admin.ts";
-import { approveTool, appTools, listApprovals, type LocalAgent, revokeTool } from "./approvals.ts";
+import type { LocalAgent } from "./_local_agent.ts";
+import { approveTool, appTools, listApprovals, revokeTool } from "./approvals.ts";
 import { addBot, listBots, listInstances, removeBot, updateBot } from "./bots.ts";
 import { createResources } from "./create_resources.ts";
 import { getResources } from "./get_resources.ts";
 import { addLock } from "./locks.ts";
 import { decisionEvents, policyWorld } from "./policy_world.ts";
 import { removeResource } from "./remove_resource.ts";
+import { listSessions } from "./sessions.ts";
 import { clusterStatus } from "./status.ts";
 import { addToken, listTokens, removeToken } from "./tokens.ts";
 
@@ -27,7 +29,8 @@ export function createAdmin(cluster: Cluster, agent?: LocalAgent): Admin {
     addToken: (request) => addToken(cluster, request),
     listTokens: () => listTokens(cluster),
     removeToken: (request) => removeToken(cluster, request),
-    addLock: (request) => addLock(cluster, request),
+    addLock: (request) => addLock(cluster, agent, request),
+    listSessions: () => listSessions(agent),
     async auditRecords({ after, limit }) {
       await cluster.audit.flush();
       const records = await cluster.store.recordsAfter(after, limit);

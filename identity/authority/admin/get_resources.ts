@@ -137,6 +137,8 @@ function toLock(item: Item<LockItem>): Resource {
       target: {
         ...(target.bot === undefined ? {} : { user: `bot-${target.bot}` }),
         ...(target.instance === undefined ? {} : { bot_instance_id: target.instance }),
+        ...(target.role === undefined ? {} : { role: target.role }),
+        ...(target.app === undefined ? {} : { app: target.app }),
       },
       message,
       ...(expires === undefined ? {} : { expires }),

@@ -2,33 +2,67 @@
 import { randomUUID } from "node:crypto";
 import { IdentityError } from "../../error.ts";
 import type { Reader } from "../../storage/store.ts";
-import type { Cluster, InstanceItem, LockItem } from "../cluster.ts";
+import type { Cluster, InstanceItem, LockItem, LockTarget } from "../cluster.ts";
 import type { AddLockRequest, LockSummary } from "./admin.ts";
 import { recordLock } from "./_audit.ts";
+import type { LocalAgent } from "./_local_agent.ts";
 import { requireBot } from "./_names.ts";
+import { withReceipt } from "./sessions.ts";
 
-/** Locks a bot or one of its instances, which must exist: a typing error would lock nobody. */
-export async function addLock(cluster: Cluster, request: AddLockRequest): Promise<LockSummary> {
-  const { bot, instance, ttl, message = "locked by an administrator" } = request;
-  if ((bot === undefined) === (instance === undefined)) {
-    throw new IdentityError("BAD_REQUEST", "A lock needs one target: a bot or an instance", {
-      hint: "Give either --bot or --instance",
-    });
-  }
+/**
+ * Locks a bot, one of its instances, whoever holds a role, or an app. The target must exist: a
+ * typing error would lock nobody.
+ */
+export async function addLock(
+  cluster: Cluster,
+  agent: LocalAgent | undefined,
+  request: AddLockRequest,
+): Promise<LockSummary> {
+  const { ttl, message = "locked by an administrator" } = request;
   const name = randomUUID();
   const now = cluster.clock.now();
   const expires = ttl === undefined ? undefined : new Date(now.getTime() + ttl * 1000);
-  const lock = await cluster.store.update(async (tx) => {
-    const target = bot === undefined
-      ? { instance: await requireInstance(tx, instance ?? "") }
-      : { bot };
-    if (bot !== undefined) await requireBot(tx, bot);
-    const lock: LockItem = { target, message, created: now.toISOString() };
-    await tx.put("lock", name, lock, expires ? { expires } : {});
-    return lock;
-  });
+  const { ended, result: lock } = await withReceipt(
+    cluster,
+    agent,
+    () =>
+      cluster.store.update(async (tx) => {
+        const target = await targetOf(tx, cluster, request);
+        const lock: LockItem = { target, message, created: now.toISOString() };
+        await tx.put("lock", name, lock, expires ? { expires } : {});
+        return lock;
+      }),
+  );
   await recordLock(cluster, { name, lock, expires });
-  return { name, ...(expires && { expires: expires.toISOString() }) };
+  return { name, ...(expires && { expires: expires.toISOString() }), ended };
+}
+
+async function targetOf(
+  reader: Reader,
+  { view }: Cluster,
+  { app, bot, instance, role }: AddLockRequest,
+): Promise<LockTarget> {
+  const given = [app, bot, instance, role].filter((target) => target !== undefined);
+  if (given.length !== 1) {
+    throw new IdentityError("BAD_REQUEST", "A lock needs one target", {
+      hint: "Give --bot, --instance, --role or --app, one of them",
+    });
+  }
+  if (instance !== undefined) return { instance: await requireInstance(reader, instance) };
+  if (bot !== undefined) {
+    await requireBot(reader, bot);
+    return { bot };
+  }
+  if (role !== undefined) {
+    if (await reader.get("role", role)) return { role };
+    throw new IdentityError("NOT_FOUND", `role "${role}" does not exist`, {
+      hint: "`tctl get roles` shows those that there are",
+    });
+  }
+  if (app !== undefined && (view.app(app) || await reader.get("app", app))) return { app };
+  throw new IdentityError("NOT_FOUND", `app "${app}" does not exist`, {
+    hint: "`tctl mcp ls` shows those that there are",
+  });
 }
 
 /** The id of an instance that is written as `<id>` or, as in lists, `<bot>/<id>`. */

@@ -2,7 +2,7 @@
 export { RESOURCE_KINDS } from "./admin.ts";
 export type * from "./admin.ts";
 export { adminClient } from "./admin_client.ts";
-export type { LocalAgent } from "./approvals.ts";
+export type { LocalAgent, OpenSession } from "./_local_agent.ts";
 export { createAdmin } from "./create_admin.ts";
 export { openAdmin } from "./open_admin.ts";
 export type { AdminConnection, OpenAdminOptions } from "./open_admin.ts";
