@@ -59,3 +59,8 @@ function kindOf(text: string): ResourceKind | undefined {
   const singular = kind.replace(/s$/, "");
   return Object.hasOwn(KINDS, singular) ? KINDS[singular] : undefined;
 }
+
+/** The word for a kind in messages. */
+export function labelOf(kind: string): string {
+  return kind === "app" ? "application" : kind === "bot_instance" ? "bot instance" : kind;
+}

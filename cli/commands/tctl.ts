@@ -3,6 +3,7 @@ import { tctlContext, tctlRoot } from "./_tctl_root.ts";
 import type { TctlRoot } from "./_tctl_root.ts";
 import { addAudit } from "./tctl_audit.ts";
 import { addBots } from "./tctl_bots.ts";
+import { addEdit } from "./tctl_edit.ts";
 import { addLock } from "./tctl_lock.ts";
 import { addMcp } from "./tctl_mcp.ts";
 import { addResources } from "./tctl_resources.ts";
@@ -20,6 +21,7 @@ export function tctl(host: TctlHost): TctlRoot {
   const root = tctlRoot(host);
   const context = tctlContext(host, root);
   addResources(root, context);
+  addEdit(root, context);
   addBots(root, context);
   addTokens(root, context);
   addLock(root, context);

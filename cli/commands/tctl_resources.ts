@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { Option } from "@commander-js/extra-typings";
 import { IdentityError } from "../../identity/mod.ts";
 import { formatResources } from "./_format_resources.ts";
-import { parseRef, parseRefs } from "./_resource_ref.ts";
+import { labelOf, parseRef, parseRefs } from "./_resource_ref.ts";
 import type { TctlHost } from "./_tctl_host.ts";
 import type { Tctl, TctlRoot } from "./_tctl_root.ts";
 
@@ -55,11 +55,6 @@ export function addResources(root: TctlRoot, tctl: Tctl): void {
       const label = ref.kind === "bot" ? "Bot" : labelOf(ref.kind);
       tctl.say(`${label} "${removed.name}" has been deleted`);
     });
-}
-
-/** The word for a kind in messages. */
-function labelOf(kind: string): string {
-  return kind === "app" ? "application" : kind === "bot_instance" ? "bot instance" : kind;
 }
 
 async function readInput(path: string): Promise<string> {

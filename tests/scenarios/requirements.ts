@@ -35,6 +35,7 @@ export const requirements = {
   "bad.cluster_config": "a teleport.yaml that cannot be used is refused with line and column",
   "join.id_token": "a CI job or a pod joins by its OIDC token, without a secret, each time anew",
   "lock.targets": "a lock on a role or an app ends its open sessions, with a receipt",
+  "tctl.edit": "a resource is changed in an editor, and a lost update is refused",
   "fault.agent": "when the agent's process is killed, calls in flight are answered with an error",
   "fault.agent_away": "a bridge or tbot that starts while the agent is away says so and ends",
   "fault.server": "when the MCP server is killed, the client is told",

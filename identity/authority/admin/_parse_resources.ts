@@ -39,6 +39,8 @@ export interface ParsedResource {
   readonly name: string;
   readonly value: RoleItem | BotItem | TokenItem | MethodTokenItem | AppItem | LockItem;
   readonly expires?: Date;
+  /** The one that its author has seen. */
+  readonly revision?: string;
 }
 
 /** Reads every resource of a text; throws with all that is wrong with any of them. */
@@ -57,7 +59,9 @@ export function parseResources(text: string, file: string, now: Date): ParsedRes
       const at = placeOf(document.source, ["metadata", "name"]);
       problems.push({ at, message: `There is a second ${parsed.kind} of this name in the text` });
     }
-    resources.push(parsed);
+    const { metadata } = document.value as { metadata?: { revision?: unknown } };
+    const revision = metadata?.revision;
+    resources.push(typeof revision === "string" ? { ...parsed, revision } : parsed);
   }
   if (problems.length > 0) throw invalidResources(problems, file);
   return resources;

@@ -30,6 +30,7 @@ export const operationSchemas: Schemas = {
     text: z.string().max(MAX_TEXT_CHARS),
     file: text,
     force: z.boolean(),
+    revisions: z.boolean().exactOptional(),
   }),
   getResources: z.strictObject({
     refs: z.array(z.strictObject({ kind, name: text.exactOptional() })).min(1).max(MAX_LIST),

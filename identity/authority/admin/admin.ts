@@ -106,6 +106,8 @@ export interface CreateRequest {
   readonly file: string;
   /** Overwrite what exists. */
   readonly force: boolean;
+  /** Only if each resource is still at the revision that its document has. */
+  readonly revisions?: boolean;
 }
 
 export interface ResourceRef {

@@ -17,12 +17,15 @@ import type { ParsedResource } from "./_parse_resources.ts";
 /** Writes the resources of a text in one transaction: all of them, or none. */
 export async function createResources(
   cluster: Cluster,
-  { text, file, force }: CreateRequest,
+  { text, file, force, revisions = false }: CreateRequest,
 ): Promise<ResourceChange[]> {
   const resources = parseResources(text, file, cluster.clock.now());
   const changes = await cluster.store.update(async (tx) => {
     const changes: ResourceChange[] = [];
-    for (const resource of resources) changes.push(await write(tx, resource, force));
+    for (const resource of resources) {
+      if (revisions) await demandRevision(tx, resource);
+      changes.push(await write(tx, resource, force));
+    }
     // Last, since the roles may stand behind the bot in the same text.
     for (const { kind, value } of resources) {
       if (kind === "bot") await requireRoles(tx, (value as BotItem).roles);
@@ -53,6 +56,23 @@ function recordedFields(
     case "role":
       return {};
   }
+}
+
+/** A change that was made to something else than what is there now would undo another's. */
+async function demandRevision(
+  tx: Transaction,
+  { kind, item = kind, name, revision }: ParsedResource,
+): Promise<void> {
+  const stored = await tx.get(item, name);
+  if (stored && revision === String(stored.revision)) return;
+  const found = !stored
+    ? "does not exist any more"
+    : revision === undefined
+    ? "has no revision in the text"
+    : "has been changed by somebody else meanwhile";
+  throw new IdentityError("CONFLICT", `${kind} "${name}" ${found}`, {
+    hint: "Read it again, and repeat the change",
+  });
 }
 
 async function write(
