@@ -2,6 +2,7 @@ import type { TctlHost } from "./_tctl_host.ts";
 import { tctlContext, tctlRoot } from "./_tctl_root.ts";
 import type { TctlRoot } from "./_tctl_root.ts";
 import { addAudit } from "./tctl_audit.ts";
+import { addAuth } from "./tctl_auth.ts";
 import { addBots } from "./tctl_bots.ts";
 import { addEdit } from "./tctl_edit.ts";
 import { addLock } from "./tctl_lock.ts";
@@ -27,6 +28,7 @@ export function tctl(host: TctlHost): TctlRoot {
   addLock(root, context);
   addSessions(root, context);
   addStatus(root, context);
+  addAuth(root, context);
   addAudit(root, context);
   addMcp(root, context);
   root.command("version").description("Print the version")

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -359,3 +360,22 @@ async function setUp(context: TestContext) {
   };
   return host;
 }
+
+test("`tctl auth export` prints the public side of each CA, and nothing secret", async (context) => {
+  const host = await setUp(context);
+  const run = (...args: string[]) => host.run("auth", "export", ...args);
+  for (const type of ["tls-host", "tls-user"]) {
+    const { subject, ca } = new X509Certificate(await run(`--type=${type}`));
+    assert.ok(ca, subject);
+  }
+  assert.match(
+    await run("--type=host"),
+    /^@cert-authority example\.test,\*\.example.test ecdsa-\S+ \S+ type=host\n$/,
+  );
+  assert.match(
+    await run("--type=user"),
+    /^cert-authority ecdsa-\S+ \S+ clustername=example\.test&type=user\n$/,
+  );
+  assert.equal(await run(), await run("--type=host") + await run("--type=user"));
+  assert.doesNotMatch(await run("--type=tls-host"), /PRIVATE/);
+});

@@ -26,6 +26,7 @@ type Schemas = { readonly [K in keyof Admin]: ZodType<Parameters<Admin[K]>[0]> }
 /** One schema for each operation; an operation is what has one. */
 export const operationSchemas: Schemas = {
   status: nothing,
+  trust: nothing,
   createResources: z.strictObject({
     text: z.string().max(MAX_TEXT_CHARS),
     file: text,

@@ -6,10 +6,13 @@ import type { ListedTool } from "../../app.ts";
 import type { SignedHead } from "../../audit/chain.ts";
 import type { AuditEvent } from "../../audit/event.ts";
 import type { IdTokenMethod } from "../../join/mod.ts";
+import type { TrustBundle } from "../api.ts";
 
 /** Every method throws `IdentityError`. */
 export interface Admin {
   status(request: Record<never, never>): Promise<ClusterStatus>;
+  /** The CAs, as anybody may have them. */
+  trust(request: Record<never, never>): Promise<TrustBundle>;
   /** All documents of a text, or none when one of them cannot be used. */
   createResources(request: CreateRequest): Promise<ResourceChange[]>;
   getResources(request: GetRequest): Promise<Resource[]>;

@@ -15,6 +15,7 @@ export function adminClient(socketPath: string): Admin {
     exchange(socketPath, operation, argument) as ReturnType<Admin[K]>;
   return {
     status: call("status"),
+    trust: call("trust"),
     createResources: call("createResources"),
     getResources: call("getResources"),
     removeResource: call("removeResource"),

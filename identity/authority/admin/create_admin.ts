@@ -1,6 +1,7 @@
 import { headsIn } from "../../audit/store_shipper.ts";
 import type { AuditEvent } from "../../audit/event.ts";
 import type { Cluster } from "../cluster.ts";
+import { trustBundle } from "../issuing.ts";
 import type { Admin } from "./admin.ts";
 import type { LocalAgent } from "./_local_agent.ts";
 import { approveTool, appTools, listApprovals, revokeTool } from "./approvals.ts";
@@ -18,6 +19,7 @@ import { addToken, listTokens, removeToken } from "./tokens.ts";
 export function createAdmin(cluster: Cluster, agent?: LocalAgent): Admin {
   return {
     status: () => clusterStatus(cluster),
+    trust: () => Promise.resolve(trustBundle(cluster)),
     createResources: (request) => createResources(cluster, request),
     getResources: (request) => getResources(cluster, request),
     removeResource: (request) => removeResource(cluster, request),
