@@ -27,6 +27,7 @@ export type IdentityErrorCode =
   | "REISSUE_DENIED"
   | "SPOOL_FULL"
   | "STORE_INVALID"
+  | "STORE_SEALED"
   | "TLS_UNTRUSTED"
   | "UNAVAILABLE";
 

@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typin
 import type { Admin } from "../../identity/authority/admin/mod.ts";
 import { parseDuration } from "../../identity/mod.ts";
 import { visible } from "../visible.ts";
+import type { KeyEncryption } from "../config/key_encryption_section.ts";
 import type { TctlHost } from "./_tctl_host.ts";
 
 // A type alias, since the library asks for a type that an index signature fits.
@@ -52,18 +53,32 @@ export async function withAdmin<T>(
   work: (admin: Admin) => Promise<T>,
 ): Promise<T> {
   const { openAdmin } = await import("../../identity/authority/admin/client/mod.ts");
-  const dataDir = await dataDirectory(options, host);
+  const { dataDir, keyEncryption } = await dataDirectory(options, host);
+  const { clock } = host;
   const log = host.openLog({ debug: options.debug === true });
-  await using connection = await openAdmin({ dataDir, clock: host.clock, log });
+  const sealing = async () => {
+    if (keyEncryption === undefined) return undefined;
+    const { readSealingKeys } = await import("./_sealing_keys.ts");
+    return await readSealingKeys(keyEncryption, clock);
+  };
+  await using connection = await openAdmin({ dataDir, clock, log, sealing });
   return await work(connection.admin);
 }
 
 /** `--data-dir`, or what the configuration says, or where a cluster without one keeps its data. */
-async function dataDirectory(options: TctlOptions, { env }: TctlHost): Promise<string> {
-  if (options.dataDir !== undefined) return options.dataDir;
+export async function dataDirectory(
+  options: TctlOptions,
+  { env }: Pick<TctlHost, "env">,
+): Promise<{ readonly dataDir: string; readonly keyEncryption?: KeyEncryption }> {
   const { defaultDataDir, readClusterConfig } = await import("../config/teleport_yaml.ts");
   const path = options.config ?? (env["TELEPORT_CONFIG_FILE"] || undefined);
-  return path === undefined ? defaultDataDir() : readClusterConfig(path).dataDir;
+  if (path === undefined) return { dataDir: options.dataDir ?? defaultDataDir() };
+  // A directory without a configuration file needs none, even if the environment names one.
+  if (options.dataDir !== undefined && options.config === undefined) {
+    return { dataDir: options.dataDir };
+  }
+  const config = readClusterConfig(path);
+  return options.dataDir === undefined ? config : { ...config, dataDir: options.dataDir };
 }
 
 /** JSON whose strings cannot disturb a terminal either: what a terminal obeys is escaped. */

@@ -20,6 +20,7 @@ import { openSqliteStore } from "../../identity/storage/mod.ts";
 import { createAgent, spawnReaper } from "../../relay/agent/mod.ts";
 import { startListener } from "../../relay/proxy/mod.ts";
 import type { ClusterConfig } from "../config/teleport_yaml.ts";
+import { readSealingKeys } from "./_sealing_keys.ts";
 import { serveApps } from "./_served_apps.ts";
 import { openTelemetry } from "./_telemetry.ts";
 
@@ -37,7 +38,8 @@ export interface AgentHost {
 export async function startAgent(host: AgentHost, config: ClusterConfig, log: Log): Promise<void> {
   const { clock, signal } = host;
   await using resources = new AsyncDisposableStack();
-  const store = openSqliteStore({ directory: config.dataDir, now: () => clock.now() });
+  const sealing = await readSealingKeys(config.keyEncryption, clock);
+  const store = openSqliteStore({ directory: config.dataDir, now: () => clock.now(), sealing });
   resources.defer(() => store.close());
   const name = config.clusterName === undefined ? {} : { name: config.clusterName };
   const audit = {

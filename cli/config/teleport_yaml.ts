@@ -17,6 +17,7 @@ import type { HostPort, Source } from "../../identity/config/mod.ts";
 import { IdentityError } from "../../identity/mod.ts";
 import { AUDIT_DEFAULTS, auditSchema, type AuditSection } from "./audit_section.ts";
 import { type AppSection, appSectionSchema, readAppSection } from "./app_section.ts";
+import { type KeyEncryption, keyEncryptionSchema } from "./key_encryption_section.ts";
 import { readTracing, tracingSchema, type TracingSection } from "./tracing_section.ts";
 
 /** What the programs of a cluster need to know; each section adds what it says. */
@@ -32,6 +33,8 @@ export interface ClusterConfig extends AppSection, AuditSection {
   /** Where health and metrics are served; nowhere without it. */
   readonly diagnostics: HostPort | undefined;
   readonly tracing: TracingSection | undefined;
+  /** What private keys are encrypted with; nothing without it. */
+  readonly keyEncryption?: KeyEncryption;
 }
 
 /** The original's public port; on loopback, since nothing says that others may come. */
@@ -55,6 +58,7 @@ const schema = z.strictObject({
     ).optional(),
     listen_addr: z.string().optional(),
     proxy_listener_mode: z.string().optional(),
+    key_encryption: keyEncryptionSchema.optional(),
   }).default({ enabled: true }),
   proxy_service: z.strictObject({
     enabled: toggle.default(true),
@@ -120,6 +124,7 @@ export function parseClusterConfig(text: string, file: string): ClusterConfig {
   const source = parseYaml(text, file);
   const raw = checkYaml(source, schema);
   refuseWhatIsMissing(raw, source);
+  const { key_encryption: keyEncryption } = raw.auth_service;
   return {
     file,
     dataDir: raw.teleport.data_dir ?? defaultDataDir(),
@@ -130,6 +135,7 @@ export function parseClusterConfig(text: string, file: string): ClusterConfig {
     audit: raw.audit,
     diagnostics: raw.teleport.diag_addr,
     tracing: readTracing(raw.tracing_service, source),
+    ...(keyEncryption && { keyEncryption }),
   };
 }
 

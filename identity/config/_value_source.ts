@@ -71,3 +71,9 @@ export function toValueSource(
   }
   return { kind: "value", value: value ?? "" };
 }
+
+/** A map with one of `file`, `env` and `command`: for what may not stand in the file itself. */
+export const secretSource = z.strictObject(referenceFields).superRefine((fields, context) => {
+  const problem = sourceProblem(fields, ["file", "env", "command"]);
+  if (problem) context.addIssue(problem);
+}).transform(toValueSource);

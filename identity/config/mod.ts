@@ -7,4 +7,5 @@ export { hostPort, oneOrMany, period, toggle } from "./fields.ts";
 export type { HostPort } from "./fields.ts";
 export { placeOf } from "./problems.ts";
 export type { Path, Source } from "./problems.ts";
+export { secretSource } from "./_value_source.ts";
 export { checkYaml, invalidConfig, parseYaml } from "./yaml.ts";

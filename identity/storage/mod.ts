@@ -1,5 +1,7 @@
 /** Where a cluster keeps its state. */
 export { type NumberedRecord, packRecords } from "./pack_records.ts";
+export { parseSealingKey } from "./seal.ts";
+export type { SealingKeys } from "./seal.ts";
 export { openSqliteStore } from "./sqlite.ts";
 export type { SqliteOptions } from "./sqlite.ts";
 export type { Change, Item, ItemKind, Reader, Store, StoredEvent, Transaction } from "./store.ts";

@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { IdentityError } from "../error.ts";
 import { unpackRecords } from "./pack_records.ts";
+import { SEALED_KINDS, Sealer, type SealingKeys } from "./seal.ts";
+import { settleSeals } from "./_settle_seals.ts";
 import type {
   Change,
   Item,
@@ -43,11 +45,14 @@ export interface SqliteOptions {
   /** The directory of the database; made with mode 0700 when it is not there. */
   readonly directory: string;
   readonly now: () => Date;
+  /** What private keys are encrypted with; they lie open in the file without it. */
+  readonly sealing?: SealingKeys | undefined;
 }
 
 /** Opens the store in a directory, creating both as needed. */
 export function openSqliteStore(options: SqliteOptions): Store {
   const file = join(options.directory, "cluster.sqlite");
+  const sealer = new Sealer(options.sealing);
   let database: DatabaseSync | undefined;
   try {
     mkdirSync(options.directory, { recursive: true, mode: 0o700 });
@@ -57,11 +62,12 @@ export function openSqliteStore(options: SqliteOptions): Store {
     database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;");
     database.exec("PRAGMA synchronous = FULL;");
     migrate(database, file);
+    settleSeals(database, sealer);
   } catch (cause) {
     database?.close();
     throw explain(cause, options.directory);
   }
-  return new SqliteStore(database, options.now);
+  return new SqliteStore(database, options.now, sealer);
 }
 
 function migrate(database: DatabaseSync, file: string): void {
@@ -104,12 +110,14 @@ function explain(cause: unknown, directory: string): unknown {
 class SqliteStore implements Store {
   readonly #database: DatabaseSync;
   readonly #now: () => Date;
+  readonly #sealer: Sealer;
   readonly #listeners = new Set<(changes: readonly Change[]) => void>();
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(database: DatabaseSync, now: () => Date) {
+  constructor(database: DatabaseSync, now: () => Date, sealer: Sealer) {
     this.#database = database;
     this.#now = now;
+    this.#sealer = sealer;
   }
 
   get<T>(kind: ItemKind, name: string): Promise<Item<T> | undefined> {
@@ -237,7 +245,7 @@ class SqliteStore implements Store {
            VALUES (?, ?, (SELECT revision FROM counter), ?, ?)
            ON CONFLICT (kind, name) DO UPDATE SET
            revision = excluded.revision, value = excluded.value, expires = excluded.expires`,
-        ).run(kind, name, JSON.stringify(value), options?.expires?.getTime() ?? null);
+        ).run(kind, name, this.#toText(kind, name, value), options?.expires?.getTime() ?? null);
         changes.push({ kind, name });
         return Promise.resolve();
       },
@@ -264,7 +272,7 @@ class SqliteStore implements Store {
         "SELECT * FROM items WHERE kind = ? AND name = ? AND (expires IS NULL OR expires > ?)",
       )
       .get(kind, name, this.#now().getTime());
-    return row === undefined ? undefined : toItem<T>(row as unknown as Row);
+    return row === undefined ? undefined : this.#toItem<T>(row as unknown as Row);
   }
 
   #list<T>(kind: ItemKind): Item<T>[] {
@@ -273,16 +281,22 @@ class SqliteStore implements Store {
         "SELECT * FROM items WHERE kind = ? AND (expires IS NULL OR expires > ?) ORDER BY name",
       )
       .all(kind, this.#now().getTime())
-      .map((row) => toItem<T>(row as unknown as Row));
+      .map((row) => this.#toItem<T>(row as unknown as Row));
   }
-}
 
-function toItem<T>(row: Row): Item<T> {
-  return {
-    kind: row.kind,
-    name: row.name,
-    revision: Number(row.revision),
-    value: JSON.parse(row.value) as T,
-    expires: row.expires === null ? undefined : new Date(Number(row.expires)),
-  };
+  #toText(kind: ItemKind, name: string, value: unknown): string {
+    const text = JSON.stringify(value);
+    return SEALED_KINDS.has(kind) ? this.#sealer.seal(`${kind}/${name}`, text) : text;
+  }
+
+  #toItem<T>({ kind, name, revision, value, expires }: Row): Item<T> {
+    const text = SEALED_KINDS.has(kind) ? this.#sealer.open(`${kind}/${name}`, value) : value;
+    return {
+      kind,
+      name,
+      revision: Number(revision),
+      value: JSON.parse(text) as T,
+      expires: expires === null ? undefined : new Date(Number(expires)),
+    };
+  }
 }

@@ -9,3 +9,4 @@ export {
 } from "./agent.ts";
 export { type ReaperProcess, runReaper, spawnReaper } from "./reaper.ts";
 export { ServedApps, type ServedAppsOptions } from "./apps/served_apps.ts";
+export { Values } from "./values/values.ts";

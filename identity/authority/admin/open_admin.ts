@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Clock } from "../../clock.ts";
 import { IdentityError } from "../../error.ts";
 import type { Log } from "../../log.ts";
+import type { SealingKeys } from "../../storage/seal.ts";
 import type { Admin } from "./admin.ts";
 import { adminClient } from "./admin_client.ts";
 import { findSocketPath } from "./_socket_path.ts";
@@ -12,6 +13,8 @@ export interface OpenAdminOptions {
   readonly dataDir: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Asked when the store itself is opened: what its private keys are encrypted with. */
+  readonly sealing?: () => Promise<SealingKeys | undefined>;
 }
 
 export interface AdminConnection extends AsyncDisposable {
@@ -47,11 +50,13 @@ export async function openAdmin(options: OpenAdminOptions): Promise<AdminConnect
   }
 }
 
-async function openStore({ dataDir, clock, log }: OpenAdminOptions): Promise<AdminConnection> {
+async function openStore(options: OpenAdminOptions): Promise<AdminConnection> {
   const { openSqliteStore } = await import("../../storage/sqlite.ts");
   const { openCluster } = await import("../open_cluster.ts");
   const { createAdmin } = await import("./create_admin.ts");
-  const store = openSqliteStore({ directory: dataDir, now: () => clock.now() });
+  const { dataDir, clock, log } = options;
+  const sealing = await options.sealing?.();
+  const store = openSqliteStore({ directory: dataDir, now: () => clock.now(), sealing });
   const close = () => store.close();
   try {
     const audit = { mode: "strict", spool: join(dataDir, "audit.spool") } as const;
