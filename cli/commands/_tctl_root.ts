@@ -19,7 +19,7 @@ export interface Tctl {
   /** Prints lines for people; nothing in them can disturb a terminal. */
   say(...lines: readonly string[]): void;
   /** Prints for programs. */
-  json(value: unknown): void;
+  data(format: Exclude<Format, "text">, value: unknown): Promise<void>;
 }
 
 export function tctlRoot({ stdout, stderr }: TctlHost): TctlRoot {
@@ -42,7 +42,7 @@ export function tctlContext(host: TctlHost, root: TctlRoot): Tctl {
     host,
     withAdmin: (work) => withAdmin(host, root.opts(), work),
     say: (...lines) => void host.stdout.write(lines.map((line) => `${visible(line)}\n`).join("")),
-    json: (value) => void host.stdout.write(`${plainJson(value)}\n`),
+    data: async (format, value) => void host.stdout.write((await formatter(format))(value)),
   };
 }
 
@@ -81,25 +81,43 @@ export async function dataDirectory(
   return options.dataDir === undefined ? config : { ...config, dataDir: options.dataDir };
 }
 
-/** JSON whose strings cannot disturb a terminal either: what a terminal obeys is escaped. */
-function plainJson(value: unknown): string {
-  return JSON.stringify(value, undefined, 2).replace(
+/**
+ * Writes values for programs. Their strings stand in double quotes, where JSON and YAML escape alike,
+ * and cannot disturb a terminal either: what one obeys is escaped.
+ */
+export async function formatter(
+  format: Exclude<Format, "text">,
+): Promise<(value: unknown) => string> {
+  if (format === "json") return (value) => `${escaped(JSON.stringify(value, undefined, 2))}\n`;
+  const { stringify } = await import("yaml");
+  const options = {
+    defaultKeyType: "PLAIN",
+    defaultStringType: "QUOTE_DOUBLE",
+    lineWidth: 0,
+  } as const;
+  return (value) => escaped(stringify(value, options));
+}
+
+function escaped(text: string): string {
+  return text.replace(
     /[\u007f-\u009f\u202a-\u202e\u2066-\u2069\u2028\u2029]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
 
-/** `--format text|json`. */
+export type Format = "text" | "json" | "yaml";
+
+/** `--format text|json|yaml`. */
 export function formatOption(): Option<
   "--format <format>",
   undefined,
   "text",
   undefined,
   false,
-  "text" | "json"
+  Format
 > {
-  return new Option("--format <format>", "text for people, json for programs")
-    .choices(["text", "json"] as const).default("text" as const);
+  return new Option("--format <format>", "text for people, json or yaml for programs")
+    .choices(["text", "json", "yaml"] as const).default("text" as const);
 }
 
 /** Seconds of a duration such as `1h30m`. */

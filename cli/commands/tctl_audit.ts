@@ -10,7 +10,7 @@ import type { Admin, AuditPage } from "../../identity/authority/admin/mod.ts";
 import { type AuditEvent, IdentityError } from "../../identity/mod.ts";
 import { formatTable } from "../table.ts";
 import { visible } from "../visible.ts";
-import { formatOption } from "./_tctl_root.ts";
+import { type Format, formatOption, formatter } from "./_tctl_root.ts";
 import type { Tctl, TctlRoot } from "./_tctl_root.ts";
 
 const MAX_EVENTS = 100_000;
@@ -27,7 +27,7 @@ export function addAudit(root: TctlRoot, tctl: Tctl): void {
     .addOption(formatOption())
     .action(async ({ limit, format }) => {
       const events = await tctl.withAdmin((admin) => admin.auditEvents({ limit }));
-      if (format === "json") return tctl.json(events.map(asOriginal));
+      if (format !== "text") return tctl.data(format, events.map(asOriginal));
       if (events.length === 0) return tctl.say("No events found");
       tctl.host.stdout.write(
         formatTable(["Time", "Code", "Type", "User", "Subject", "Outcome"], events.map(row)),
@@ -64,7 +64,7 @@ export function addAudit(root: TctlRoot, tctl: Tctl): void {
     .addHelpText("after", "\nExit code: 0 the log is whole, 1 it is not, 2 a file cannot be read")
     .action(async (file, { key, format }) => {
       const report = file === undefined ? await verifyCluster(tctl) : await verifyFile(file, key);
-      if (format === "json") tctl.json(report);
+      if (format !== "text") await tctl.data(format, report);
       else tctl.host.stdout.write(formatReport(report));
       if (report.breaks.length === 0) return;
       throw new IdentityError("CHECK_FAILED", "The audit log is not what was written", {
@@ -83,11 +83,14 @@ async function* pages(admin: Admin): AsyncGenerator<AuditPage> {
   }
 }
 
-async function tail(tctl: Tctl, limit: number, format: "text" | "json"): Promise<void> {
+async function tail(tctl: Tctl, limit: number, format: Format): Promise<void> {
   const { clock, signal, stdout } = tctl.host;
+  const yaml = format === "yaml" ? await formatter(format) : undefined;
   const print = (event: AuditEvent) =>
     stdout.write(
-      format === "json"
+      yaml !== undefined
+        ? `---\n${yaml(asOriginal(event))}`
+        : format === "json"
         ? `${JSON.stringify(asOriginal(event))}\n`
         : `${visible(row(event).join("  "))}\n`,
     );

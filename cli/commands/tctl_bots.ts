@@ -1,4 +1,5 @@
 import type { UpdateBotRequest } from "../../identity/authority/admin/mod.ts";
+import { IdentityError } from "../../identity/mod.ts";
 import { formatTable } from "../table.ts";
 import { botInstructions } from "./_bot_instructions.ts";
 import { formatOption, names, seconds } from "./_tctl_root.ts";
@@ -16,7 +17,7 @@ export function addBots(root: TctlRoot, tctl: Tctl): void {
   bots.command("ls").description("List bots").addOption(formatOption())
     .action(async ({ format }) => {
       const found = await tctl.withAdmin((admin) => admin.listBots({}));
-      if (format === "json") return tctl.json(found);
+      if (format !== "text") return tctl.data(format, found);
       if (found.length === 0) return tctl.say("No bots found");
       tctl.host.stdout.write(formatTable(
         ["Bot", "User", "Roles", ""],
@@ -63,7 +64,7 @@ function addAdd(bots: Group, tctl: Tctl): void {
         admin.addBot({ name, roles, ...options, ...(logins ? { traits: { logins } } : {}) })
       );
       if (format === "text") return tctl.say(...botInstructions(bot));
-      tctl.json({
+      await tctl.data(format, {
         user_name: `bot-${name}`,
         role_name: `bot-${name}`,
         token_id: bot.token,
@@ -99,6 +100,29 @@ function addUpdate(bots: Group, tctl: Tctl): void {
 }
 
 function addInstances(instances: Group, tctl: Tctl): void {
+  instances.command("show").description("Show one machine that has joined")
+    .argument("<instance>", "as `ls` shows it, with or without the bot's name")
+    .addOption(formatOption())
+    .action(async (text, { format }) => {
+      const id = text.slice(text.lastIndexOf("/") + 1);
+      const found = await tctl.withAdmin((admin) => admin.listInstances({}));
+      const instance = found.find((each) => each.instance === id);
+      if (instance === undefined) {
+        throw new IdentityError("NOT_FOUND", `bot instance "${text}" does not exist`, {
+          hint: "`tctl bots instances ls` shows those that there are",
+        });
+      }
+      if (format !== "text") return tctl.data(format, instance);
+      const { bot, generation, joined, renewed, locked } = instance;
+      tctl.say(
+        `Bot         ${bot}`,
+        `Instance    ${id}`,
+        `Generation  ${generation}`,
+        `Joined      ${joined}`,
+        `Renewed     ${renewed}`,
+        `Locked      ${locked ? "yes" : "no"}`,
+      );
+    });
   instances.command("ls").alias("list").description("List the machines that have joined")
     .argument("[bot]")
     .addOption(formatOption())
@@ -106,7 +130,7 @@ function addInstances(instances: Group, tctl: Tctl): void {
       const found = await tctl.withAdmin((admin) =>
         admin.listInstances(bot === undefined ? {} : { bot })
       );
-      if (format === "json") return tctl.json(found);
+      if (format !== "text") return tctl.data(format, found);
       if (found.length === 0) return tctl.say("No bot instances found");
       tctl.host.stdout.write(formatTable(
         ["Instance", "Generation", "Joined", "Renewed", ""],

@@ -19,7 +19,7 @@ export function addLock(root: TctlRoot, tctl: Tctl): void {
       const instance = options.instance ?? botInstanceId;
       const request = { ...options, ...(instance === undefined ? {} : { instance }) };
       const lock = await tctl.withAdmin((admin) => admin.addLock(request));
-      if (format === "json") tctl.json(lock);
+      if (format !== "text") await tctl.data(format, lock);
       else printLock(tctl, lock);
     });
 }

@@ -23,7 +23,7 @@ export function addMcp(root: TctlRoot, tctl: Tctl): void {
         const { tools, problem } = await tctl.withAdmin((admin) => admin.appTools({ app: name }));
         return { app: name, ...(tools && { tools: tools.length }), ...(problem && { problem }) };
       });
-      if (format === "json") return tctl.json(rows);
+      if (format !== "text") return tctl.data(format, rows);
       if (rows.length === 0) return tctl.say("No apps are served");
       tctl.host.stdout.write(formatTable(
         ["App", "Tools", "Problem"],
@@ -44,7 +44,7 @@ export function addMcp(root: TctlRoot, tctl: Tctl): void {
       const world = await tctl.withAdmin((admin) => admin.policyWorld({}));
       const approvals = await tctl.withAdmin((admin) => admin.listApprovals({}));
       const standings = standingsOf(app, tools, world, approvals);
-      if (format === "json") return tctl.json(standings);
+      if (format !== "text") return tctl.data(format, standings);
       if (standings.length === 0) return tctl.say("The server has no tools");
       tctl.host.stdout.write(formatTable(
         ["Tool", "Definition", "Listed by", "Withheld by", "Description"],
@@ -85,7 +85,7 @@ export function addMcp(root: TctlRoot, tctl: Tctl): void {
     .addOption(formatOption())
     .action(async ({ format }) => {
       const approvals = await tctl.withAdmin((admin) => admin.listApprovals({}));
-      if (format === "json") return tctl.json(approvals);
+      if (format !== "text") return tctl.data(format, approvals);
       if (approvals.length === 0) return tctl.say("Nothing is approved");
       tctl.host.stdout.write(formatTable(
         ["App", "Tool", "Definition", "Since"],

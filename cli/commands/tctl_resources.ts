@@ -43,7 +43,7 @@ export function addResources(root: TctlRoot, tctl: Tctl): void {
       if (withSecrets && refs.some(({ kind }) => kind === "token")) {
         tctl.host.stderr.write("Tokens are stored as hashes: there are no secrets to print.\n");
       }
-      if (format === "json") tctl.json(resources);
+      if (format === "json") await tctl.data(format, resources);
       else tctl.host.stdout.write(await formatResources(resources, format));
     });
 

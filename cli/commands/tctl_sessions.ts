@@ -9,7 +9,7 @@ export function addSessions(root: TctlRoot, tctl: Tctl): void {
     .addOption(formatOption())
     .action(async ({ format }) => {
       const found = await tctl.withAdmin((admin) => admin.listSessions({}));
-      if (format === "json") return tctl.json(found);
+      if (format !== "text") return tctl.data(format, found);
       if (found.length === 0) return tctl.say("No open sessions");
       tctl.host.stdout.write(formatTable(
         ["Session", "Bot", "Instance", "App", "From", "Since"],

@@ -7,7 +7,7 @@ export function addStatus(root: TctlRoot, tctl: Tctl): void {
     .addOption(formatOption())
     .action(async ({ format }) => {
       const status = await tctl.withAdmin((admin) => admin.status({}));
-      if (format === "json") return tctl.json(status);
+      if (format !== "text") return tctl.data(format, status);
       const rows = [
         ["Cluster", status.cluster],
         ["Version", status.version],

@@ -18,7 +18,7 @@ export function addTokens(root: TctlRoot, tctl: Tctl): void {
     .addOption(formatOption())
     .action(async ({ format, type: _, ...request }) => {
       const made = await tctl.withAdmin((admin) => admin.addToken(request));
-      if (format === "json") return tctl.json(made);
+      if (format !== "text") return tctl.data(format, made);
       tctl.say(`The bot token: ${made.token}`, expiryLine(made.ttl), "It is single-use.");
     });
 
@@ -26,7 +26,7 @@ export function addTokens(root: TctlRoot, tctl: Tctl): void {
     .addOption(formatOption())
     .action(async ({ format }) => {
       const found = await tctl.withAdmin((admin) => admin.listTokens({}));
-      if (format === "json") return tctl.json(found);
+      if (format !== "text") return tctl.data(format, found);
       if (found.length === 0) return tctl.say("No tokens found");
       tctl.host.stdout.write(formatTable(
         ["Id", "Bot", "Method", "State", "Expires"],

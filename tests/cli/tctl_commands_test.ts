@@ -3,6 +3,8 @@ import { X509Certificate } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parse } from "yaml";
+import { formatter } from "../../cli/commands/_tctl_root.ts";
 import { tctl } from "../../cli/commands/tctl.ts";
 import { createAdmin, serveAdmin } from "../../identity/authority/admin/mod.ts";
 import { openCluster } from "../../identity/authority/mod.ts";
@@ -378,4 +380,30 @@ test("`tctl auth export` prints the public side of each CA, and nothing secret",
   );
   assert.equal(await run(), await run("--type=host") + await run("--type=user"));
   assert.doesNotMatch(await run("--type=tls-host"), /PRIVATE/);
+});
+
+test("lists are printed for people, as JSON and as YAML, and say the same", async (context) => {
+  const host = await setUp(context);
+  await host.run("bots", "add", "example");
+  for (const line of ["bots ls", "tokens ls", "bots instances ls", "audit ls", "status"]) {
+    const print = (format: string) => host.run(...line.split(" "), `--format=${format}`);
+    const json = JSON.parse(await print("json"));
+    assert.deepEqual(parse(await print("yaml")), json, line);
+    assert.notEqual(await print("text"), "", line);
+  }
+});
+
+test("what YAML prints cannot disturb a terminal, and is read back as it was", async () => {
+  const hostile = { "a b": ["\u001b[2J", "\u202e", "\u009b", "\u2028", "yes", "1", "#x"] };
+  const text = (await formatter("yaml"))(hostile);
+  assert.doesNotMatch(text, /[^\n\x20-\x7e]/);
+  assert.deepEqual(parse(text), hostile);
+});
+
+test("`tctl bots instances show` shows one machine, and names one that there is not", async (context) => {
+  const host = await setUp(context);
+  await assert.rejects(
+    host.run("bots", "instances", "show", "example/0123"),
+    /bot instance "example\/0123" does not exist/,
+  );
 });
