@@ -27,6 +27,7 @@ export type { Recorded, RecordedCall, Replayed } from "./recorded.ts";
 export { formatReplay, replayCalls, type ReplayReport } from "./replay_report.ts";
 export { roleSchema } from "./schema.ts";
 export { type ChangeStep, smallestChange } from "./smallest_change.ts";
+export { type ToolPatterns, toolPatterns } from "./tool_patterns.ts";
 export { runPolicyTests, type TestReport } from "./run_tests.ts";
 export { expandTemplate, parseTemplate, type Template } from "./template.ts";
 export type { LoadRole, RoleText } from "./test_file.ts";

@@ -22,13 +22,16 @@ export async function tsh(host: TshHost): Promise<number> {
       });
   }
   mcp.command("ls").description("List the MCP servers that the identity may reach")
+    .argument("[labels]", "only those with these labels: key=value,…")
+    .option("-v, --verbose", "with the URI of each")
+    .option("--search <words>", "only those with these words in name, description or labels")
     .addOption(
       new Option("-f, --format <format>", "format of the list")
         .choices(["text", "json", "yaml"] as const).default("text" as const),
     )
-    .action(async ({ format }) => {
+    .action(async (labels, { format, verbose, search }) => {
       const { list } = await import("./tsh_ls.ts");
-      await list({ ...root.opts(), format }, host);
+      await list({ ...root.opts(), labels, format, verbose, search }, host);
     });
   mcp.command("config").description("Print what an MCP client's configuration needs")
     .addArgument(new Argument("<app>", "name of the app"))

@@ -2,8 +2,14 @@
  * What a bot may do with an app now. The authority asks before it grants a session and the agent
  * asks for as long as one lasts: both ask here, so that they cannot come to different answers.
  */
-import { type AppPolicy, compilePolicy, describeDecision, PolicyError } from "../../policy/mod.ts";
-import type { Role } from "../../policy/mod.ts";
+import {
+  type AppPolicy,
+  compilePolicy,
+  describeDecision,
+  PolicyError,
+  toolPatterns,
+} from "../../policy/mod.ts";
+import type { Role, ToolPatterns } from "../../policy/mod.ts";
 import type { App } from "../app.ts";
 import type { ClusterView } from "../authority/view.ts";
 import type { Principal } from "../x509/claims.ts";
@@ -42,6 +48,13 @@ export function accessOf(view: ClusterView, principal: Principal, app: App): Acc
     if (error instanceof PolicyError) return denied(error.message);
     throw error;
   }
+}
+
+/** What the roles of an effective principal say about an app's tools; only where it has access. */
+export function toolsOf(view: ClusterView, principal: Principal, app: App): ToolPatterns {
+  const roles = principal.roles.map((name) => view.role(name)).filter((role) => role !== undefined);
+  const subject = { name: `bot-${principal.bot}`, traits: principal.traits };
+  return toolPatterns(roles, subject, { ...app, approved: view.approved(app.name) });
 }
 
 function denied(because: string): Access {

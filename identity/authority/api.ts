@@ -3,6 +3,7 @@
  * The server checks each request against a schema (`_schemas.ts`); the client trusts the shapes
  * because it has verified who it speaks to.
  */
+import type { ToolPatterns } from "../../policy/mod.ts";
 import type { IdTokenMethod } from "../join/mod.ts";
 import type { Principal } from "../x509/claims.ts";
 
@@ -108,6 +109,8 @@ export interface ListedApp {
   readonly description: string;
   readonly uri: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Which of its tools the identity may call. */
+  readonly tools: ToolPatterns;
 }
 
 /** The body of every refusal; the HTTP status follows from the code. */

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { accessOf, effectivePrincipal } from "../access/access_of.ts";
+import { accessOf, effectivePrincipal, toolsOf } from "../access/access_of.ts";
 import { IdentityError } from "../error.ts";
 import { normalizePublicKey } from "../keys.ts";
 import { spiffeId } from "../x509/claims.ts";
@@ -89,7 +89,10 @@ export function listApps(cluster: Cluster, { claims }: Caller<IdentityClaims>): 
   );
   return {
     principal,
-    apps: reached.map(({ name, description, uri, labels }) => ({ name, description, uri, labels })),
+    apps: reached.map((app) => {
+      const { name, description, uri, labels } = app;
+      return { name, description, uri, labels, tools: toolsOf(cluster.view, principal, app) };
+    }),
   };
 }
 

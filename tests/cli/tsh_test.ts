@@ -12,14 +12,17 @@ import { test, type TestContext } from "../support/harness.ts";
 import { testIdentity } from "../support/identity.ts";
 import { startCluster } from "../support/relay_cluster.ts";
 
+const NO_TOOLS = { allowed: [], denied: ["*"] };
+
 const APPS = [
   {
     name: "search",
     description: "Finds \x1b[1mthings",
     uri: "mcp+stdio://search",
     labels: { team: "a", env: "dev", "teleport.internal/app-sub-kind": "mcp" },
+    tools: { allowed: ["read_*"], denied: ["read_all"] },
   },
-  { name: "files", description: "", uri: "mcp+stdio://", labels: {} },
+  { name: "files", description: "", uri: "mcp+stdio://", labels: {}, tools: NO_TOOLS },
 ];
 
 async function setUp(context: TestContext, env: TshHost["env"] = {}) {
@@ -85,10 +88,11 @@ test("`tsh mcp ls` lists the apps that the identity reaches", async (context) =>
   assert.equal(code, 0);
   assert.equal(
     stdout,
-    "Name   Description         Type  Labels\n" +
-      "------ ------------------- ----- --------------\n" +
-      "files                      stdio\n" +
-      "search Finds \\x1b[1mthings stdio env=dev,team=a\n",
+    "Name   Description         Type  Allowed Tools                Labels\n" +
+      "------ ------------------- ----- ---------------------------- --------------\n" +
+      "files                      stdio (none) [!]\n" +
+      "search Finds \\x1b[1mthings stdio [read_*], except: [read_all] env=dev,team=a\n" +
+      "\n[!] No role allows a tool of this server: ask an administrator for a role with mcp.tools\n",
   );
   assert.deepEqual(connected, [{
     proxy: "x.test:443",
@@ -101,17 +105,41 @@ test("`tsh mcp ls` writes JSON and YAML for programs", async (context) => {
   const { run, identityPath } = await setUp(context, { TELEPORT_PROXY: "x.test:443" });
   const json = await run("mcp", "ls", "--format=json", "-i", identityPath);
   assert.deepEqual(JSON.parse(json.stdout), [
-    { name: "files", description: "", type: "stdio", uri: "mcp+stdio://", labels: {} },
+    {
+      name: "files",
+      description: "",
+      type: "stdio",
+      uri: "mcp+stdio://",
+      labels: {},
+      permissions: { mcp: { tools: NO_TOOLS } },
+    },
     {
       name: "search",
       description: "Finds \x1b[1mthings",
       type: "stdio",
       uri: "mcp+stdio://search",
       labels: { env: "dev", team: "a" },
+      permissions: { mcp: { tools: { allowed: ["read_*"], denied: ["read_all"] } } },
     },
   ]);
   const yaml = await run("-i", identityPath, "mcp", "ls", "-f", "yaml");
   assert.match(yaml.stdout, /^- name: files\n/);
+});
+
+test("`tsh mcp ls` lists only what labels and words select", async (context) => {
+  const { run, identityPath } = await setUp(context, { TELEPORT_PROXY: "x.test:443" });
+  const names = async (...args: string[]) =>
+    JSON.parse((await run("mcp", "ls", "-f", "json", "-i", identityPath, ...args)).stdout)
+      .map(({ name }: { name: string }) => name);
+  assert.deepEqual(await names("env=dev,team=a"), ["search"]);
+  assert.deepEqual(await names("env=dev,team=b"), []);
+  assert.deepEqual(await names("toString=x"), []);
+  assert.deepEqual(await names("--search", "THINGS team=a"), ["search"]);
+  assert.deepEqual(await names("--search=fil"), ["files"]);
+  const { stdout } = await run("mcp", "ls", "-v", "-i", identityPath, "team=a");
+  assert.match(stdout, / stdio mcp\+stdio:\/\/search \[read_\*\]/);
+  assert.doesNotMatch(stdout, /\[!\]/);
+  await assert.rejects(run("mcp", "ls", "-i", identityPath, "nope"), { code: "BAD_REQUEST" });
 });
 
 test("`tsh mcp config` prints an entry that starts this program from anywhere", async (context) => {

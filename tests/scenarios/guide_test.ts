@@ -85,7 +85,17 @@ test("`tsh mcp ls` and `tsh mcp config` say what a client needs", async (context
   const where = ["-i", guide.identity, "--proxy", guide.cluster.proxy];
   const { code, stdout } = await guide.run("tsh", "mcp", "ls", ...where);
   assert.equal(code, 0);
-  assert.match(stdout, /^my-mcp-server .*stdio +env=dev$/m);
+  assert.match(stdout, /^my-mcp-server .*stdio +\[\*\] +env=dev$/m);
+  const toolsNow = async () => {
+    const listed = await guide.run("tsh", "mcp", "ls", "-f", "json", ...where);
+    return JSON.parse(listed.stdout)[0].permissions.mcp.tools;
+  };
+  await guide.allow("[echo, 'get-*']");
+  assert.deepEqual(await toolsNow(), { allowed: ["echo", "get-*"], denied: [] });
+  await guide.allow("[]");
+  const none = await guide.run("tsh", "mcp", "ls", ...where);
+  assert.match(none.stdout, /\(none\) \[!\] +env=dev\n\n\[!\] No role allows/);
+  await guide.allow("['*']");
 
   const printed = await guide.run("tsh", "mcp", "config", ...where, APP);
   const { mcpServers } = JSON.parse(printed.stdout);
