@@ -52,6 +52,21 @@ export async function appAgent(host: AppAgentHost): Promise<number> {
       const config = path === undefined ? defaultConfig() : readClusterConfig(path);
       await startAgent(host, config, host.openLog({ debug: debug === true, format: logFormat }));
     });
+  for (const verb of ["backup", "restore"] as const) {
+    const command = root.command(verb).argument("<file>", "the backup")
+      .description(
+        verb === "backup"
+          ? "Copy the cluster's state to a file, also while app-agent runs"
+          : "Go on from a backup; while nothing runs",
+      )
+      .option("-c, --config <path>", "the configuration file, teleport.yaml")
+      .option("--data-dir <path>", "the data directory")
+      .option("--force", verb === "backup" ? "replace the file" : "replace the cluster");
+    command.action(async (file, options) => {
+      const { backupCommand, restoreCommand } = await import("./app_agent_backup.ts");
+      await (verb === "backup" ? backupCommand : restoreCommand)(host, file, options);
+    });
+  }
   root.command("policy").description("Check roles in files: lint, test, explain");
   root.command("ctl").description("Administer the cluster; the same as tctl");
   root.command("version").description("Print the version")

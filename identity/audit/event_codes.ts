@@ -34,6 +34,8 @@ export const EVENT_CODES = {
   "role.created": ["T9000I"],
   "role.deleted": ["T9001I"],
   "role.updated": ["T9002I"],
+  "store.backup": ["PST01I"],
+  "store.restored": ["PST02W"],
 } as const;
 
 export type EventType = keyof typeof EVENT_CODES;

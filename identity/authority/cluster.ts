@@ -71,6 +71,8 @@ export interface InstanceItem {
   readonly key: string;
   readonly joined: string;
   readonly renewed: string;
+  /** The epoch of the store in which a generation above the stored one was taken. */
+  readonly adopted?: string;
   /** How it has to prove itself each time; one that joined by a secret renews. */
   readonly method?: IdTokenMethod;
 }

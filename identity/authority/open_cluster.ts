@@ -9,6 +9,7 @@ import type { Store } from "../storage/store.ts";
 import type { Cluster } from "./cluster.ts";
 import { loadClusterKeys } from "./cluster_keys.ts";
 import { LiveView } from "./live_view.ts";
+import { recordRestore } from "./_record_restore.ts";
 
 /** The name of a cluster whose configuration gives none. */
 export const DEFAULT_CLUSTER_NAME = "postern.localhost";
@@ -38,6 +39,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<Cluster>
   const shipper = storeShipper({ store, clock, privateKey: keys.audit.privateKey });
   const { mode = "strict", ...files } = options.audit ?? {};
   const audit = await AuditLog.open({ cluster: name, clock, log, mode, ...files, shipper });
+  await recordRestore(store, audit);
   return { name, store, keys, view, audit, issuers: new IssuerKeys(clock), clock, log };
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { IdentityError } from "../error.ts";
 import { normalizePublicKey, publicKeyFingerprint } from "../keys.ts";
+import type { RestoredItem } from "../storage/restore.ts";
 import type { Transaction } from "../storage/store.ts";
 import type { BotClaims } from "../x509/claims.ts";
 import type { IssuedCertificates, RenewRequest } from "./api.ts";
@@ -92,16 +93,30 @@ export async function advance(
     await tx.put("lock", lock, cloneLock(instance, now));
     return { kind: "cloned", stored, lock };
   }
+  // Above the stored one only after the store went back in time: the signature vouches for it. It
+  // goes on from there, so one that is above it again in the same epoch is another holder.
+  const ahead = generation > stored;
+  const epoch = ahead ? await storeEpoch(tx) : "";
+  if (ahead && item.value.adopted === epoch) {
+    const lock = randomUUID();
+    await tx.put("lock", lock, cloneLock(instance, now));
+    return { kind: "cloned", stored, lock };
+  }
   await tx.put("instance", name, {
     ...item.value,
     generation: generation + 1,
     key,
     renewed: now.toISOString(),
+    ...(ahead && { adopted: epoch }),
   });
-  // Above the stored one only after the store went back in time: the signature vouches for it.
   return generation === stored
     ? { kind: "renewed", generation: generation + 1 }
     : { kind: "adopted", generation: generation + 1, stored };
+}
+
+/** Anew at each restore; without one, the store may have gone back by other ways, once. */
+async function storeEpoch(tx: Transaction): Promise<string> {
+  return (await tx.get<RestoredItem>("settings", "restored"))?.value.epoch ?? "first";
 }
 
 const CLONED = "its credentials were used on two machines";

@@ -1,5 +1,7 @@
 /** Where a cluster keeps its state. */
 export { type NumberedRecord, packRecords } from "./pack_records.ts";
+export { restoreStore } from "./restore.ts";
+export type { Restored, RestoreOptions } from "./restore.ts";
 export { parseSealingKey } from "./seal.ts";
 export type { SealingKeys } from "./seal.ts";
 export { openSqliteStore } from "./sqlite.ts";

@@ -20,7 +20,8 @@ import type {
   UpdateOptions,
 } from "./store.ts";
 
-const SCHEMA_VERSION = 2;
+/** Of the tables; the file tells which it has. */
+export const SCHEMA_VERSION = 2;
 const SCHEMA = `
   CREATE TABLE items (
     kind TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL,
@@ -221,6 +222,10 @@ class SqliteStore implements Store {
     const first = Number(row["last"]) - Number(row["count"]) + 1;
     const texts = await unpackRecords(row["packed"] as Uint8Array);
     return texts.map((text, index) => ({ seq: first + index, text }));
+  }
+
+  async copyTo(file: string): Promise<void> {
+    await this.#afterWrites(() => this.#database.prepare("VACUUM INTO ?").run(file));
   }
 
   async close(): Promise<void> {

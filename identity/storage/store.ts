@@ -92,5 +92,7 @@ export interface Store extends Reader {
   latestEvents(limit: number): Promise<StoredEvent[]>;
   /** The newest `limit` events whose JSON contains every one of these texts, oldest first. */
   eventsWith(texts: readonly string[], limit: number): Promise<StoredEvent[]>;
+  /** Writes all of it, as it is between two transactions, to an empty file. */
+  copyTo(file: string): Promise<void>;
   close(): Promise<void>;
 }

@@ -89,6 +89,8 @@ export const EVENTS: Readonly<Record<EventType, readonly EventFields[]>> = {
   "bot.update": [{ code: "TB002I", fields: `${ADMIN} roles` }],
   "bot.delete": [{ code: "TB003I", fields: ADMIN }],
   "bot_instance.delete": [{ code: "PBI01I", fields: ADMIN }],
+  "store.backup": [{ code: "PST01I", fields: `${ADMIN} bytes` }],
+  "store.restored": [{ code: "PST02W", fields: "restored_at epoch locks_kept tokens_void" }],
   "role.created": [{ code: "T9000I", fields: ADMIN }],
   "role.updated": [{ code: "T9002I", fields: ADMIN }],
   "role.deleted": [{ code: "T9001I", fields: ADMIN }],

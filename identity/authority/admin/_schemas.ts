@@ -72,6 +72,7 @@ export const operationSchemas: Schemas = {
     message: z.string().max(1024).exactOptional(),
   }),
   listSessions: nothing,
+  backup: z.strictObject({ file: z.string().min(1).max(4096), force: z.boolean() }),
   auditEvents: z.strictObject({ limit: z.number().int().positive().max(100_000) }),
   auditRecords: z.strictObject({
     after: z.number().int().nonnegative(),

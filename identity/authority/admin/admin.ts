@@ -28,6 +28,8 @@ export interface Admin {
   addLock(request: AddLockRequest): Promise<LockSummary>;
   /** Sessions that are open at the agent of this process. */
   listSessions(request: Record<never, never>): Promise<SessionSummary[]>;
+  /** A copy of the whole state in a file of this host: for callers on the host alone. */
+  backup(request: BackupRequest): Promise<BackupSummary>;
   /** The newest events, oldest first. */
   auditEvents(request: { readonly limit: number }): Promise<AuditEvent[]>;
   /** Records as they were written, after a place in the order of arrival; oldest first. */
@@ -248,6 +250,18 @@ export interface EndedSession {
   readonly app: string;
   /** From the lock until nothing of the session was left; absent while its server still ends. */
   readonly milliseconds?: number;
+}
+
+export interface BackupRequest {
+  /** A full path. */
+  readonly file: string;
+  /** Replaces a file that is there. */
+  readonly force: boolean;
+}
+
+export interface BackupSummary {
+  readonly file: string;
+  readonly bytes: number;
 }
 
 export interface SessionSummary {

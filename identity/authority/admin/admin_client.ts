@@ -29,6 +29,7 @@ export function adminClient(socketPath: string): Admin {
     removeToken: call("removeToken"),
     addLock: call("addLock"),
     listSessions: call("listSessions"),
+    backup: call("backup"),
     auditEvents: call("auditEvents"),
     auditRecords: call("auditRecords"),
     policyWorld: call("policyWorld"),

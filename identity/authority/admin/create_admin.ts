@@ -5,6 +5,7 @@ import { trustBundle } from "../issuing.ts";
 import type { Admin } from "./admin.ts";
 import type { LocalAgent } from "./_local_agent.ts";
 import { approveTool, appTools, listApprovals, revokeTool } from "./approvals.ts";
+import { backUpCluster } from "./back_up_cluster.ts";
 import { addBot, listBots, listInstances, removeBot, updateBot } from "./bots.ts";
 import { createResources } from "./create_resources.ts";
 import { getResources } from "./get_resources.ts";
@@ -33,6 +34,7 @@ export function createAdmin(cluster: Cluster, agent?: LocalAgent): Admin {
     removeToken: (request) => removeToken(cluster, request),
     addLock: (request) => addLock(cluster, agent, request),
     listSessions: () => listSessions(agent),
+    backup: (request) => backUpCluster(cluster, request),
     async auditRecords({ after, limit }) {
       await cluster.audit.flush();
       const records = await cluster.store.recordsAfter(after, limit);
