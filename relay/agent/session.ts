@@ -73,8 +73,6 @@ export class Session implements ChannelHandlers {
   readonly #fromServer = new Lane((error) => this.#fail(error));
   readonly #over = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
-  /** Messages that came before the server was there; the window bounds them. */
-  #early: Buffer[] | undefined = [];
   readonly #time: SessionTime;
   #policy: AppPolicy;
   readonly #gate: Gate;
@@ -142,7 +140,8 @@ export class Session implements ChannelHandlers {
     void this.#finish(end, because);
   }
 
-  onGreeting(body: Buffer): void {
+  onGreeting(body: Buffer, type: number): void {
+    if (type !== FrameType.HELLO) throw new RelayError("PROTOCOL", "A session begins with HELLO");
     const hello = parseHello(body);
     const { claims } = this.#options.admission;
     if (hello.session !== claims.session || hello.app !== claims.app) {
@@ -153,7 +152,9 @@ export class Session implements ChannelHandlers {
   }
 
   onMessage(body: Buffer): void {
-    if (this.#early) return void this.#early.push(body);
+    if (this.#upstream === undefined) {
+      throw new RelayError("PROTOCOL", "Cannot take a message before WELCOME was sent");
+    }
     const { lost } = this.#standing;
     if (lost) return this.end(lost.end, lost.because);
     const step = body.length > this.#options.limits.messageBytes
@@ -228,9 +229,6 @@ export class Session implements ChannelHandlers {
     // The end waits for this start, and closes what it has brought.
     if (this.#over.signal.aborted) return;
     this.#channel.greet(FrameType.WELCOME, { session: claims.session, window: DEFAULT_WINDOW });
-    const early = this.#early ?? [];
-    this.#early = undefined;
-    for (const body of early) this.onMessage(body);
   }
 
   /** Does what the gate has decided about a message of the client. */

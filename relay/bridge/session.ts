@@ -99,7 +99,8 @@ export class Session implements ChannelHandlers {
     this.#channel.destroy();
   }
 
-  onGreeting(body: Buffer): void {
+  onGreeting(body: Buffer, type: number): void {
+    if (type !== FrameType.WELCOME) throw new RelayError("PROTOCOL", "An agent answers WELCOME");
     const welcome = parseWelcome(body);
     if (welcome.session !== this.#id) {
       throw new RelayError("PROTOCOL", "The agent has opened another session than the one asked");

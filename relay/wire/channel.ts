@@ -22,12 +22,18 @@ const ACK_DELAY_MS = 20;
 /** How long a last word may take to get out before the connection is cut. */
 const LINGER_MS = 10_000;
 
+/**
+ * Bytes that may wait in the stream before it is left alone until it has drained. Windows alone do
+ * not bound them: a peer can acknowledge what it never reads, and ask for any number of PONGs.
+ */
+export const MAX_UNWRITTEN_BYTES = 1024 * 1024;
+
 /** This many silent intervals, each with a PING of ours unanswered, mean that the peer is gone. */
 const SILENT_INTERVALS = 3;
 
 export interface ChannelHandlers {
   /** The peer's HELLO (at an agent) or WELCOME (at a bridge): the first frame of all. */
-  onGreeting(body: Buffer): void;
+  onGreeting(body: Buffer, type: number): void;
   /** The next message in order. Call `passedOn()` once for each, in order. */
   onMessage(body: Buffer): void;
   /** The peer ended the session and said why. */
@@ -84,6 +90,7 @@ export class Channel {
     });
     stream.on("close", () => this.#close());
     stream.on("end", () => stream.destroy());
+    stream.on("drain", () => this.#scheduleFlush());
     stream.on("data", (chunk: Buffer) => this.#read(chunk));
     // It may have been paused until somebody could listen.
     stream.resume();
@@ -170,7 +177,7 @@ export class Channel {
         throw new RelayError("PROTOCOL", `Cannot take frame ${frame.type} before a greeting`);
       }
       this.#greeted = true;
-      return this.#handlers.onGreeting(frame.body);
+      return this.#handlers.onGreeting(frame.body, frame.type);
     }
     switch (frame.type) {
       case FrameType.MESSAGE:
@@ -232,13 +239,15 @@ export class Channel {
   }
 
   #flush(): void {
-    if (this.#over || this.#closed) return;
+    if (this.#over || this.#closed || this.#stuck) return;
     const batch = this.#batch;
     for (const frame of this.#controls.splice(0)) batch.add(frame);
     if (this.#inbox.owes) batch.add(encodeFrame(FrameType.ACK, this.#inbox.announce()));
     if (this.#pong !== undefined) batch.add(encodeFrame(FrameType.PONG, this.#pong));
     this.#pong = undefined;
-    for (let entry = this.#outbox.next(); entry; entry = this.#outbox.next()) {
+    while (!this.#stuck) {
+      const entry = this.#outbox.next();
+      if (entry === undefined) break;
       const { seq, body } = entry;
       batch.add(encodeHeader({ type: FrameType.MESSAGE, seq, length: body.length }));
       if (body.length > 0) batch.add(body);
@@ -252,6 +261,11 @@ export class Channel {
     }
     batch.flush();
     if (!this.#outbox.full) this.#wake();
+  }
+
+  /** The peer does not read; "drain" follows once it does. */
+  get #stuck(): boolean {
+    return this.#stream.writableLength >= MAX_UNWRITTEN_BYTES;
   }
 
   #checkLife(): void {

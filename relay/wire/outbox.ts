@@ -28,8 +28,12 @@ export class Outbox {
   #lastSeq = 0;
   #lastSent = 0;
 
-  set window(window: Window) {
-    this.#window = window;
+  /** What the receiver takes, as far as this end cares to keep as much: a claim costs nothing. */
+  set window({ bytes, messages }: Window) {
+    this.#window = {
+      bytes: Math.min(bytes, DEFAULT_WINDOW.bytes),
+      messages: Math.min(messages, DEFAULT_WINDOW.messages),
+    };
   }
 
   /** No message waits for the window; the sent ones may still be unacknowledged. */

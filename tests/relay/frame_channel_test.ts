@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import type { Duplex } from "node:stream";
-import { Channel, type ChannelHandlers } from "../../relay/wire/channel.ts";
+import { Duplex } from "node:stream";
+import { Channel, type ChannelHandlers, MAX_UNWRITTEN_BYTES } from "../../relay/wire/channel.ts";
 import { encodeFrame, FrameDecoder, FrameType } from "../../relay/wire/frame.ts";
 import type { End } from "../../relay/wire/handshake.ts";
 import { Inbox } from "../../relay/wire/inbox.ts";
@@ -207,4 +207,78 @@ test("Channel gives up a peer that has stopped answering, and not one that is al
   const error = await ear.closed.promise;
   assert.equal((error as { code?: string }).code, "UNREACHABLE");
   assert.deepEqual(pings.slice(0, 11), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+});
+
+/** A channel to a peer that speaks and does not read, until it is told to. */
+function toDeaf() {
+  let written = 0;
+  let unwritten: (() => void) | undefined;
+  let reading = false;
+  const stream: Duplex = new Duplex({
+    read() {},
+    write(chunk: Buffer, _encoding, done) {
+      written += chunk.length;
+      if (reading) done();
+      else unwritten = done;
+    },
+  });
+  const ear = new Ear();
+  ear.channel = new Channel(stream, ear);
+  return {
+    ear,
+    stream,
+    get written() {
+      return written;
+    },
+    read() {
+      reading = true;
+      unwritten?.();
+    },
+    say: async (type: number, seq: number, body: Buffer = Buffer.alloc(0)) => {
+      stream.push(encodeFrame(type, seq, body));
+      // Until it was heard, and what follows from it is done.
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+}
+
+test("Channel keeps no more than a window for a peer that acknowledges what it does not read", async () => {
+  const deaf = toDeaf();
+  const { ear: { channel }, stream } = deaf;
+  await deaf.say(FrameType.HELLO, 0, greeting.subarray(16));
+  const body = Buffer.alloc(64 * 1024);
+  let sent = 0;
+  const bound = DEFAULT_WINDOW.bytes + 2 * MAX_UNWRITTEN_BYTES;
+  for (let round = 1; round <= 400; round++) {
+    for (; !channel.congested && sent < 4000; sent++) channel.send(body);
+    await new Promise((resolve) => setImmediate(resolve));
+    // Never for more than was sent, or the session would end and prove nothing.
+    await deaf.say(FrameType.ACK, Math.min(round, MAX_UNWRITTEN_BYTES / body.length - 1));
+    assert.ok(channel.held + stream.writableLength < bound, `${channel.held} in round ${round}`);
+  }
+  assert.equal(channel.congested, true);
+  deaf.read();
+  while (stream.writableLength > 0) await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(deaf.written > DEFAULT_WINDOW.bytes, "it all comes once the peer reads");
+  channel.destroy();
+});
+
+test("Channel owes a peer that does not read its PONGs one at most", async () => {
+  const deaf = toDeaf();
+  const { ear: { channel }, stream } = deaf;
+  await deaf.say(FrameType.HELLO, 0, greeting.subarray(16));
+  channel.send(Buffer.alloc(2 * MAX_UNWRITTEN_BYTES));
+  await deaf.say(FrameType.PING, 0);
+  const before = stream.writableLength;
+  for (let ping = 1; ping <= 1000; ping++) await deaf.say(FrameType.PING, ping);
+  assert.equal(stream.writableLength, before);
+  channel.destroy();
+});
+
+test("Channel keeps no more than its own window, whatever a greeting grants", () => {
+  const outbox = new Outbox();
+  outbox.window = { bytes: Number.MAX_SAFE_INTEGER, messages: Number.MAX_SAFE_INTEGER };
+  for (let i = 0; i < DEFAULT_WINDOW.messages; i++) outbox.append(Buffer.alloc(1));
+  assert.equal(outbox.full, true);
 });
