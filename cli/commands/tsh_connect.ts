@@ -3,7 +3,7 @@
  * the common line is read without the command library, which nothing else here needs.
  */
 import { parseArgs } from "node:util";
-import { parseProxy, readIdentityFile } from "../../identity/mod.ts";
+import { type IdentityFile, parseProxy, readIdentityFile } from "../../identity/mod.ts";
 import { runBridge } from "../../relay/bridge/mod.ts";
 import type { LogFormat } from "../log.ts";
 import type { TshHost } from "./_tsh_host.ts";
@@ -21,8 +21,11 @@ export async function connect(command: ConnectCommand, host: TshHost): Promise<n
   const { identityPath, proxy } = surroundings(command, host, `connect to app "${app}"`);
   // Said at once: later it would look like a failure of the network.
   parseProxy(proxy);
-  return await runBridge({
-    identity: await readIdentityFile(identityPath),
+  const read = await readOrFail(identityPath);
+  const code = await runBridge({
+    // An unreadable one is no reason to end: the client would never hear why. The bridge tries
+    // again at each request, and answers it with the reason.
+    identity: read.identity,
     identityPath,
     proxy,
     app,
@@ -36,6 +39,20 @@ export async function connect(command: ConnectCommand, host: TshHost): Promise<n
       connectAuthority: (options) => host.connect(options),
     },
   });
+  if (read.identity === undefined && (await readOrFail(identityPath)).identity === undefined) {
+    throw read.failure;
+  }
+  return code;
+}
+
+async function readOrFail(
+  path: string,
+): Promise<{ readonly identity?: IdentityFile; readonly failure?: unknown }> {
+  try {
+    return { identity: await readIdentityFile(path) };
+  } catch (failure) {
+    return { failure };
+  }
 }
 
 const OPTIONS = {

@@ -47,7 +47,7 @@ export class Opener {
   /** What is known stays good until it expires, whatever became of the file. */
   async #currentIdentity(): Promise<IdentityFile> {
     const { identity, identityPath, log } = this.#options;
-    if (this.#identity === undefined) return identity;
+    if (this.#identity === undefined) return identity ?? await readIdentityFile(identityPath);
     try {
       return await readIdentityFile(identityPath);
     } catch (error) {

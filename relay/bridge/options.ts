@@ -8,8 +8,9 @@ import type {
 } from "../../identity/mod.ts";
 
 export interface BridgeOptions {
-  readonly identity: IdentityFile;
-  /** Where it was read from, and is read again for a later session. */
+  /** Read already; `undefined` to have it read for the first session. */
+  readonly identity: IdentityFile | undefined;
+  /** Where it is, and is read again for a later session. */
   readonly identityPath: string;
   /** `host:port` of the cluster's public port. */
   readonly proxy: string;

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { PassThrough } from "node:stream";
 import { tsh } from "../../cli/commands/tsh.ts";
 import type { TshHost } from "../../cli/commands/tsh.ts";
@@ -10,7 +11,7 @@ import { type ConnectOptions, formatIdentityFile, silentLog } from "../../identi
 import { systemClock } from "../../identity/mod.ts";
 import { test, type TestContext } from "../support/harness.ts";
 import { testIdentity } from "../support/identity.ts";
-import { startCluster } from "../support/relay_cluster.ts";
+import { fixtureApp, startCluster } from "../support/relay_cluster.ts";
 
 const NO_TOOLS = { allowed: [], denied: ["*"] };
 
@@ -28,6 +29,7 @@ const APPS = [
 async function setUp(context: TestContext, env: TshHost["env"] = {}) {
   const cluster = await startCluster();
   context.cleanup(() => cluster.close());
+  cluster.view.apps.set("fixture", fixtureApp("fixture"));
   const root = mkdtempSync(join(tmpdir(), "postern-tsh-"));
   context.cleanup(() => rmSync(root, { recursive: true }));
   const identity = await testIdentity(cluster);
@@ -181,6 +183,43 @@ for (const words of [["mcp", "connect"], ["connect"]]) {
   });
 }
 
+test("`tsh mcp connect` answers each request with why the identity cannot be read", async (context) => {
+  const { run, cluster, identityPath, stdin, stdout } = await setUp(context);
+  const whole = readFileSync(identityPath);
+  writeFileSync(identityPath, whole.subarray(0, 40));
+  const answers = createInterface({ input: stdout })[Symbol.asyncIterator]();
+  const ask = async (id: number) => {
+    const params = {
+      protocolVersion: "2025-11-25",
+      capabilities: {},
+      clientInfo: { name: "t", version: "1" },
+    };
+    stdin.write(`${JSON.stringify({ jsonrpc: "2.0", id, method: "initialize", params })}\n`);
+    return JSON.parse((await answers.next()).value ?? "");
+  };
+  const ended = run("mcp", "connect", "-i", identityPath, "--proxy", cluster.proxy, "fixture");
+  const cut = await ask(1);
+  assert.equal(cut.id, 1);
+  assert.equal(cut.error.code, -32603);
+  assert.match(cut.error.message, /^\[MCP_AUTH_REQUIRED\] .*systemctl restart tbot/);
+  rmSync(identityPath);
+  assert.match((await ask(2)).error.message, /there is none\. Renew /);
+  // tbot has written it: the same bridge goes on.
+  writeFileSync(identityPath, whole);
+  const good = await ask(3);
+  assert.ok(good.result?.serverInfo, JSON.stringify(good));
+  stdin.end();
+  assert.equal((await ended).code, 0);
+});
+
+test("`tsh mcp connect` fails in the end if the identity never could be read", async (context) => {
+  const { run, stdin } = await setUp(context);
+  stdin.end();
+  await assert.rejects(run("mcp", "connect", "-i", "/nowhere/identity", "--proxy=x.test:1", "a"), {
+    code: "IDENTITY_FILE_MISSING",
+  });
+});
+
 const wrong: Record<string, [string[], { code: string; message?: RegExp }]> = {
   "no identity": [["mcp", "connect", "a"], {
     code: "BAD_REQUEST",
@@ -190,8 +229,8 @@ const wrong: Record<string, [string[], { code: string; message?: RegExp }]> = {
   "an address that is none": [["connect", "-i", "x", "--proxy=a:b:c", "a"], {
     code: "BAD_REQUEST",
   }],
-  "an identity that is not there": [
-    ["mcp", "connect", "-i", "/nowhere/identity", "--proxy=x:1", "a"],
+  "to list with an identity that is not there": [
+    ["mcp", "ls", "-i", "/nowhere/identity", "--proxy=x:1"],
     { code: "IDENTITY_FILE_MISSING" },
   ],
   "no app": [["mcp", "connect"], { code: "commander.missingArgument" }],
