@@ -1,0 +1,215 @@
+// Who may call what on the authority's public port, over real TLS; and that nothing said there makes
+// it fail, hang or tell a secret.
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { readFileSync } from "node:fs";
+import https from "node:https";
+import fc from "fast-check";
+import { parse } from "yaml";
+import { publicApi } from "../../identity/authority/public_api.ts";
+import { generateKeyPair } from "../../identity/mod.ts";
+import { type Ca, createCa, issueCertificate } from "../../identity/x509/mod.ts";
+import type { Claims } from "../../identity/x509/claims.ts";
+import { test, type TestContext } from "../support/harness.ts";
+import { type Credentials, type RealAuthority, realAuthority } from "../support/real_authority.ts";
+
+interface Endpoint {
+  readonly call: string;
+  readonly body?: object;
+  readonly expect: readonly {
+    readonly callers: "all" | readonly string[];
+    readonly answer: string | number;
+  }[];
+}
+
+const { endpoints }: { endpoints: Endpoint[] } = parse(
+  readFileSync(new URL("../vectors/authorization.yaml", import.meta.url), "utf8"),
+);
+const DAY = 86_400_000;
+
+/** One of each kind of caller; what it has to show. */
+async function callersOf(
+  authority: RealAuthority,
+): Promise<Map<string, Credentials | undefined>> {
+  const { cluster } = authority;
+  const issue = async (
+    claims: Claims,
+    { ca = cluster.keys.user, days = 1 }: { ca?: Ca; days?: number } = {},
+  ): Promise<Credentials> => {
+    const { privateKey: key, publicKey } = generateKeyPair();
+    const now = Date.now();
+    const { certificate } = await issueCertificate(ca, {
+      cluster: cluster.name,
+      publicKey,
+      claims,
+      notBefore: new Date(now - 3 * DAY),
+      notAfter: new Date(now + days * DAY),
+      usage: ["client"],
+    });
+    return { certificate, key };
+  };
+  for (const bot of ["robot", "locked", "removed"]) await authority.addBot(bot, ["dev"]);
+  const bots = {
+    robot: await authority.join("robot"),
+    locked: await authority.join("locked"),
+    removed: await authority.join("removed"),
+  };
+  const identity = await authority.issue(bots.robot);
+  const reading = await authority.issue(bots.robot, { reissue: false });
+  const lockedIdentity = await authority.issue(bots.locked);
+  await cluster.store.update(async (tx) => {
+    const lock = { target: { bot: "locked" }, message: "test", created: new Date().toISOString() };
+    await tx.put("lock", "l", lock);
+    await tx.delete("bot", "removed");
+  });
+  const elsewhere = await createCa({
+    cluster: cluster.name,
+    kind: "user",
+    notBefore: new Date(Date.now() - 3 * DAY),
+    notAfter: new Date(Date.now() + DAY),
+  });
+  const bot: Claims = { kind: "bot", bot: "robot", instance: "0".repeat(32), generation: 1 };
+  const host = (role: "agent" | "authority"): Claims => ({
+    kind: "host",
+    role,
+    host: "ab".repeat(16),
+  });
+  const session: Claims = {
+    kind: "session",
+    bot: "robot",
+    instance: "0".repeat(32),
+    roles: ["dev"],
+    traits: {},
+    app: "my-mcp-server",
+    session: "00000000-0000-4000-8000-000000000000",
+    ticket: "0".repeat(20),
+  };
+  return new Map<string, Credentials | undefined>([
+    ["none", undefined],
+    ["bot", bots.robot],
+    ["locked bot", bots.locked],
+    ["removed bot", bots.removed],
+    ["expired bot", await issue(bot, { days: -1 })],
+    ["identity", identity],
+    ["identity for reading", reading],
+    ["locked identity", lockedIdentity],
+    ["session", await issue(session)],
+    ["agent", await issue(host("agent"), { ca: cluster.keys.host })],
+    ["authority", await issue(host("authority"), { ca: cluster.keys.host })],
+    ["bot of another cluster", await issue(bot, { ca: elsewhere })],
+  ]);
+}
+
+interface Answer {
+  readonly status: number;
+  readonly text: string;
+}
+
+function ask(
+  { proxy }: RealAuthority,
+  { call, body }: Endpoint,
+  caller: Credentials | undefined,
+): Promise<Answer> {
+  const [method = "", path = ""] = call.split(" ");
+  const text = body && JSON.stringify(body).replace(
+    '"KEY"',
+    JSON.stringify(generateKeyPair().publicKey),
+  );
+  return new Promise((resolve, reject) => {
+    const request = https.request(`https://${proxy}${path}`, {
+      method,
+      agent: false,
+      rejectUnauthorized: false,
+      servername: "",
+      headers: { "content-type": "application/json" },
+      ...(caller && { cert: caller.certificate, key: caller.key }),
+    }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on(
+        "end",
+        () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }),
+      );
+    });
+    request.on("error", reject);
+    request.end(text);
+  });
+}
+
+async function setUp(context: TestContext): Promise<RealAuthority> {
+  const authority = await realAuthority(context);
+  await authority.addRole(
+    "dev",
+    "kind: role\nversion: v6\nmetadata: {name: dev}\nspec: {allow: {app_labels: {env: dev}}}\n",
+  );
+  await authority.addApp({
+    name: "my-mcp-server",
+    description: "",
+    uri: "mcp+stdio://",
+    labels: { env: "dev" },
+  });
+  return authority;
+}
+
+test("each caller is answered at each endpoint as the table says", async (context) => {
+  const authority = await setUp(context);
+  const callers = await callersOf(authority);
+  for (const endpoint of endpoints) {
+    const expected = new Map<string, string>();
+    for (const { answer, callers: named } of endpoint.expect) {
+      for (const name of named === "all" ? callers.keys() : named) {
+        assert.ok(callers.has(name), `${endpoint.call}: there is a caller ${name}`);
+        expected.set(name, String(answer));
+      }
+    }
+    for (const [name, caller] of callers) {
+      const { status, text } = await ask(authority, endpoint, caller);
+      const code = status < 400 ? "" : ` ${JSON.parse(text).error.code}`;
+      assert.equal(`${status}${code}`, expected.get(name), `${endpoint.call} as ${name}: ${text}`);
+      assert.doesNotMatch(text, /PRIVATE KEY/);
+    }
+  }
+});
+
+test("whatever is said to an endpoint, it answers: never 500, never a secret", async (context) => {
+  const authority = await setUp(context);
+  const token = await authority.addToken("robot");
+  const api = publicApi(authority.cluster);
+  const secrets = [token, "PRIVATE KEY"];
+  const paths = [...new Set(endpoints.map(({ call }) => call.split(" ")[1]!))];
+  const member = fc.constantFrom(
+    ...["method", "token", "ttl", "publicKey", "app", "reissue", "roles", "idToken", "__proto__"],
+  );
+  const value = fc.oneof(
+    fc.jsonValue(),
+    fc.constantFrom("token", "github", "kubernetes", generateKeyPair().publicKey, 60, true, [
+      "dev",
+    ]),
+  );
+  const body = fc.oneof(
+    fc.dictionary(member, value).map((object) => JSON.stringify(object)),
+    fc.json(),
+    fc.string({ unit: "binary", maxLength: 200 }),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom("GET", "POST", "PUT", "HEAD"),
+      fc.oneof(fc.constantFrom(...paths), fc.webPath()),
+      body,
+      async (method, path, text) => {
+        const request = new Request(`https://cluster.test${path}`, {
+          method,
+          headers: { "content-type": "application/json" },
+          ...(method === "POST" || method === "PUT" ? { body: text } : {}),
+        });
+        // A source of its own each time, lest a limit answers in the place of the endpoint.
+        const remote = crypto.randomUUID();
+        const response = await api.fetch(request, { peer: undefined, remote });
+        const said = await response.text();
+        assert.ok(response.status < 500, `${method} ${path} ${text}: ${response.status} ${said}`);
+        for (const secret of secrets) assert.ok(!said.includes(secret), `${method} ${path}`);
+      },
+    ),
+    { numRuns: 400 },
+  );
+});
