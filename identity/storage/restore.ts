@@ -4,8 +4,16 @@
  * been used since and are void; locks of the replaced database hold on; and the store gets a new
  * epoch, in which machines that are ahead of it are taken at their word once (`renew_bot.ts`).
  */
-import { randomUUID } from "node:crypto";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { randomBytes, randomUUID } from "node:crypto";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+} from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { IdentityError } from "../error.ts";
@@ -65,15 +73,15 @@ export function restoreStore({ file, directory, force, now }: RestoreOptions): R
     const former = lock && readFormer(lock);
     const counts = settle(part, former, there, now);
     sync(part);
-    const replaced = there
-      ? `${target}.replaced-${now.toISOString().replaceAll(":", "")}`
-      : undefined;
+    const stamp = `${now.toISOString().replaceAll(":", "")}-${randomBytes(4).toString("hex")}`;
+    const replaced = there ? `${target}.replaced-${stamp}` : undefined;
     // Closing it writes its log into the file, which has to be whole before it moves.
     lock?.close();
-    if (replaced !== undefined) renameSync(target, replaced);
     for (const log of [`${target}-wal`, `${target}-shm`]) {
       if (existsSync(log)) renameSync(log, `${replaced ?? part}${log.slice(target.length)}`);
     }
+    // At no moment is there none: app-agent would make a new cluster.
+    if (replaced !== undefined) linkSync(target, replaced);
     renameSync(part, target);
     syncDirectory(directory);
     return { replaced, ...counts };
