@@ -16,13 +16,22 @@ export function settleSeals(database: DatabaseSync, sealer: Sealer): void {
     const text = isSealed(value) ? sealer.open(place, value) : value;
     return sealer.isCurrent(value) ? [] : [{ kind, name, sealed: sealer.seal(place, text) }];
   });
-  if (changed.length === 0) return;
+  const unfinished = database.prepare(`SELECT 1 FROM items WHERE ${PENDING}`).get();
+  if (changed.length === 0 && unfinished === undefined) return;
   database.exec("PRAGMA secure_delete = ON");
   database.exec("BEGIN IMMEDIATE");
   const update = database.prepare("UPDATE items SET value = ? WHERE kind = ? AND name = ?");
   for (const { kind, name, sealed } of changed) update.run(sealed, kind, name);
+  // Whoever opens it next goes on, if this process ends before the rest is done.
+  database.exec(
+    "INSERT OR IGNORE INTO items VALUES ('settings', 'vacuum_pending', 0, 'true', NULL)",
+  );
   database.exec("COMMIT");
   // The free pages and the log may hold what was there before.
   database.exec("VACUUM");
   database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+  database.exec(`DELETE FROM items WHERE ${PENDING}`);
 }
+
+/** That the file is still to be written anew. */
+const PENDING = "kind = 'settings' AND name = 'vacuum_pending'";

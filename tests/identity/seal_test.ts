@@ -60,6 +60,19 @@ test("a key that is set for a cluster which is there encrypts it, and leaves not
   assert.equal(await open({ key: first }), keys);
 });
 
+test("what an encryption that was cut off has left behind is removed at the next start", async (context) => {
+  const { open, bytes, edit } = place(context);
+  const keys = await open({ key: first });
+  const filler = "'-----BEGIN PRIVATE KEY-----' || hex(randomblob(20000))";
+  edit(`PRAGMA secure_delete = OFF;
+    INSERT INTO items VALUES ('settings', 'filler', 0, ${filler}, NULL);
+    DELETE FROM items WHERE name = 'filler';
+    INSERT INTO items VALUES ('settings', 'vacuum_pending', 0, 'true', NULL);`);
+  assert.match(bytes(), /BEGIN PRIVATE KEY/);
+  assert.equal(await open({ key: first }), keys);
+  assert.doesNotMatch(bytes(), /BEGIN PRIVATE KEY/);
+});
+
 test("a key is replaced while the one before is still known, and not needed afterwards", async (context) => {
   const { open } = place(context);
   const keys = await open({ key: first });
