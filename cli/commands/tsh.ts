@@ -33,11 +33,17 @@ export async function tsh(host: TshHost): Promise<number> {
       const { list } = await import("./tsh_ls.ts");
       await list({ ...root.opts(), labels, format, verbose, search }, host);
     });
-  mcp.command("config").description("Print what an MCP client's configuration needs")
+  mcp.command("config").description("Print what an MCP client's configuration needs, or write it")
     .addArgument(new Argument("<app>", "name of the app"))
-    .action(async (app) => {
+    .option("--client-config <client>", "write it: claude, claude-code, cursor, vscode or a path")
+    .addOption(
+      new Option("--json-format <format>", "format of the file that is written")
+        .choices(["auto", "pretty", "compact", "none"] as const).default("auto" as const),
+    )
+    .action(async (app, options) => {
       const { config } = await import("./tsh_config.ts");
-      config({ ...root.opts(), app }, host);
+      const clientConfig = options.clientConfig ?? host.env["TELEPORT_MCP_CLIENT_CONFIG"];
+      await config({ ...root.opts(), app, clientConfig, jsonFormat: options.jsonFormat }, host);
     });
   root.command("version").description("Print the version")
     .action(() => void host.stdout.write(`Postern v${host.version}\n`));

@@ -70,6 +70,8 @@ test(
     const guide = await Guide.start(context);
     const missing = await guide.run("tsh", ...guide.connectLine());
     failed(missing, 1, /machine-id\/identity: there is none \[IDENTITY_FILE_MISSING\]\nhint: /);
+    // A client that asks hears it in its own words.
+    assert.match(await opening(guide), /\[MCP_AUTH_REQUIRED\] .*there is none\. Renew /);
     await guide.join();
     const whole = readFileSync(guide.identity, "utf8");
     for (const length of [0, 100, whole.length >> 1, whole.length - 40]) {

@@ -100,6 +100,18 @@ test("`tsh mcp ls` and `tsh mcp config` say what a client needs", async (context
   const printed = await guide.run("tsh", "mcp", "config", ...where, APP);
   const { mcpServers } = JSON.parse(printed.stdout);
   const { command, args } = mcpServers[`teleport-mcp-${APP}`];
+  const file = guide.write("mcp.json", '{"mcpServers":{"other":{"command":"x"}},"more":1}');
+  const updated = await guide.run("tsh", "mcp", "config", ...where, "--client-config", file, APP);
+  assert.equal(updated.stdout, `Updated client configuration at:\n${file}\n`);
+  assert.deepEqual(JSON.parse(readFileSync(file, "utf8")), {
+    mcpServers: { other: { command: "x" }, ...mcpServers },
+    more: 1,
+  });
+  guide.write("mcp.json", "{ // mine\n}");
+  const refused = await guide.run("tsh", "mcp", "config", ...where, "--client-config", file, APP);
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /comments \[CONFIG_INVALID\]\nhint: /);
+  assert.equal(readFileSync(file, "utf8"), "{ // mine\n}");
   // From anywhere: a client starts its servers in a folder of its own.
   const client = await McpClient.open({ command, args, cwd: tmpdir() });
   context.cleanup(() => client.close());
