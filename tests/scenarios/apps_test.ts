@@ -42,7 +42,7 @@ test(
     await guide.join();
     const where = ["-i", guide.identity, "--proxy", guide.cluster.proxy];
     const { stdout } = await guide.run("tsh", "mcp", "ls", ...where);
-    assert.match(stdout, /^teleport-mcp-demo +A demo MCP server that shows .* stdio$/m);
+    assert.match(stdout, /^teleport-mcp-demo +A demo MCP server that shows .* stdio \[\*\]$/m);
     const client = await guide.open({ app: DEMO });
     assert.match(client.server, /^teleport-demo /);
     assert.deepEqual(await client.tools(), [
@@ -125,9 +125,9 @@ test(
     const list = async () => (await guide.run("tsh", "mcp", "ls", ...where)).stdout;
     await eventually(async () => (await list()).includes("labelled"), "the label is known");
     const listed = await list();
-    assert.match(listed, /^labelled .*stdio +env=dev$/m);
-    assert.match(listed, /^far .*streamable-http +env=dev$/m);
-    assert.match(listed, /^old .*sse +env=dev$/m);
+    assert.match(listed, /^labelled .*stdio +\[\*\] +env=dev$/m);
+    assert.match(listed, /^far .*streamable-http +\[\*\] +env=dev$/m);
+    assert.match(listed, /^old .*sse +\[\*\] +env=dev$/m);
     const client = await guide.open({ app: "labelled" });
     assert.equal(await client.call("echo", { message: "hello" }), "Echo: hello");
   },
