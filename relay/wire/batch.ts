@@ -9,15 +9,25 @@ export class Batch {
   readonly #stream: Writable;
   #pieces: Uint8Array[] = [];
   #bytes = 0;
+  #blocked = false;
 
   constructor(stream: Writable) {
     this.#stream = stream;
+    stream.on("drain", () => void (this.#blocked = false));
+  }
+
+  /**
+   * The stream has said that it is full, and has not drained since. What `write()` says counts: the
+   * stdin of a child on Bun has `writableNeedDrain` false and `writableLength` 0 at all times.
+   */
+  get blocked(): boolean {
+    return this.#blocked;
   }
 
   add(piece: Uint8Array): void {
     if (piece.length >= BATCH_BYTES) {
       this.flush();
-      this.#stream.write(piece);
+      this.#write(piece);
       return;
     }
     this.#pieces.push(piece);
@@ -31,6 +41,10 @@ export class Batch {
     const bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces, this.#bytes);
     this.#pieces = [];
     this.#bytes = 0;
-    this.#stream.write(bytes);
+    this.#write(bytes);
+  }
+
+  #write(bytes: Uint8Array): void {
+    if (!this.#stream.write(bytes)) this.#blocked = true;
   }
 }

@@ -43,7 +43,7 @@ export class LineWriter {
 
   /** The reader is slow: producers should wait for `room`. */
   get congested(): boolean {
-    return this.#stream.writableNeedDrain && !this.#stream.destroyed;
+    return this.#batch.blocked && !this.#stream.destroyed;
   }
 
   /** Resolves when there is room, or nothing more can be written. */
