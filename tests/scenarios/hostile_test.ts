@@ -69,6 +69,13 @@ class Stage {
           LEAK_RUN: ${JSON.stringify(run)}
       limits:
         server_memory_mib: ${SERVER_MEMORY / MB}
+    - name: deaf
+      labels:
+        env: dev
+      mcp:
+        command: /bin/sleep
+        args: ["1000"]
+        run_as_host_user: ${currentUser()}
 `;
     const guide = await Guide.start(context, { sections });
     await guide.join();
@@ -84,6 +91,11 @@ class Stage {
   /** The command line of the bridge. */
   get bridge(): string[] {
     return [program("tsh"), ...this.#guide.connectLine({ app: "hostile" })];
+  }
+
+  /** The same for a server that reads nothing. */
+  get deafBridge(): string[] {
+    return [program("tsh"), ...this.#guide.connectLine({ app: "deaf" })];
   }
 
   open(command: readonly string[] = this.bridge): StdioPeer {
@@ -155,6 +167,16 @@ test("a client that does not read is waited for, while its server floods", async
   writeFileSync(gate, "go\n");
   await peer.close();
   assert.equal(Number(`${peer.lines[0]}`), FLOOD.count + 1, "every line came");
+  await stage.clear(peer);
+}, options);
+
+test("a server that does not read is waited for, and its client with it", async (context) => {
+  const stage = await Stage.set(context);
+  const peer = stage.open(stage.deafBridge);
+  const blob = "x".repeat(MB);
+  for (let id = 0; id < 400; id++) peer.send(callLine(id, "any", { blob }));
+  for (let round = 0; round < 5; round++) await stage.serves();
+  stage.staysWithin(WAITING);
   await stage.clear(peer);
 }, options);
 
