@@ -27,13 +27,15 @@ const SERVER = fileURLToPath(new URL("../support/hostile_server.mjs", import.met
 const MB = 1024 * 1024;
 const WINDOW = { bytes: 4 * MB, messages: 1024 };
 
+/** The app that is attacked, with a server that reads nothing and is known by its environment. */
+const TARGET = "target";
+
 const { ACK, END, HELLO, MESSAGE, WELCOME } = FrameType;
 
 interface Row {
   readonly what: string;
   /** The bytes, after a HELLO that was answered or, with `first`, instead of it. */
   readonly first?: true;
-  readonly app?: string;
   readonly sends: (grant: SessionGrant) => Buffer | readonly Buffer[];
   readonly code: "PROTOCOL" | "LIMIT_EXCEEDED";
   /** What the client is told. */
@@ -45,7 +47,7 @@ const message = (seq: number, body: Buffer = json({ jsonrpc: "2.0", method: "not
   encodeFrame(MESSAGE, seq, body);
 const header = (type: number, length: number, seq = 0) => encodeHeader({ type, seq, length });
 const hello = ({ session }: SessionGrant, other: object = {}) =>
-  encodeFrame(HELLO, 0, json({ session, app: APP, client: "test", window: WINDOW, ...other }));
+  encodeFrame(HELLO, 0, json({ session, app: TARGET, client: "test", window: WINDOW, ...other }));
 
 const ROWS: readonly Row[] = [
   ...[MESSAGE, ACK, FrameType.PING, FrameType.PONG].map((type): Row => ({
@@ -59,7 +61,7 @@ const ROWS: readonly Row[] = [
     what: "WELCOME instead of HELLO",
     first: true,
     sends: ({ session }) =>
-      encodeFrame(WELCOME, 0, json({ session, app: APP, client: "test", window: WINDOW })),
+      encodeFrame(WELCOME, 0, json({ session, app: TARGET, client: "test", window: WINDOW })),
     code: "PROTOCOL",
     says: /begins with HELLO/,
   },
@@ -80,7 +82,7 @@ const ROWS: readonly Row[] = [
   {
     what: "a HELLO for another app",
     first: true,
-    sends: (grant) => hello(grant, { app: "deaf" }),
+    sends: (grant) => hello(grant, { app: APP }),
     code: "PROTOCOL",
     says: /another session than the certificate/,
   },
@@ -241,7 +243,7 @@ class Stage {
         env:
           LEAK_RUN: ${run}
 `;
-    const sections = app("deaf", "/bin/sleep", ["1000"]);
+    const sections = app(TARGET, "/bin/sleep", ["1000"]);
     const guide = await Guide.start(context, { sections, command: [nodePath(), SERVER] });
     await guide.join();
     return new Stage(guide, run, context);
@@ -262,7 +264,7 @@ class Stage {
   }
 
   /** Asks the authority for a session, as the bridge does. */
-  async ask(app = APP): Promise<{ readonly grant: SessionGrant; readonly key: string }> {
+  async ask(): Promise<{ readonly grant: SessionGrant; readonly key: string }> {
     const { guide } = this;
     const identity = await readIdentityFile(guide.identity);
     const { publicKey, privateKey } = generateKeyPairSync("ec", {
@@ -275,7 +277,7 @@ class Stage {
       trust: { kind: "cas", hostCas: identity.tlsCas },
       credentials: { certificate: identity.tlsCertificate, key: identity.key },
     });
-    return { grant: await authority.openSession({ app, publicKey }), key: privateKey };
+    return { grant: await authority.openSession({ app: TARGET, publicKey }), key: privateKey };
   }
 
   async connect(
@@ -328,12 +330,10 @@ test(
     const stage = await Stage.set(context);
     await stage.serves();
     for (const row of ROWS) {
-      const asked = await stage.ask(row.app);
+      const asked = await stage.ask();
       const intruder = await stage.connect(asked);
       if (row.first === undefined) {
-        await intruder.begin(
-          row.app === undefined ? {} : { app: row.app },
-        );
+        await intruder.begin();
       }
       const bytes = row.sends(asked.grant);
       for (const each of Buffer.isBuffer(bytes) ? [bytes] : bytes) intruder.stream.write(each);
