@@ -56,7 +56,7 @@ export interface MethodTokenItem {
   readonly rules: TokenRules;
 }
 
-/** `used_id_token/<sha256 of the token in hex>`, until the token has expired. */
+/** `used_id_token/<sha256 in hex of what the token signs>`, until the token has expired. */
 export interface UsedIdTokenItem {
   readonly key: string;
   readonly instance: string;

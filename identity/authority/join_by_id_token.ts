@@ -109,7 +109,7 @@ async function admit(
   { bot, expires, key, member }: Admission,
 ): Promise<{ bot: string; instance: string; generation: number }> {
   const now = cluster.clock.now();
-  const id = createHash("sha256").update(idToken).digest("hex");
+  const id = tokenId(idToken);
   const outcome = await cluster.store.update(async (tx) => {
     if (!await tx.get<BotItem>("bot", bot)) {
       throw new IdentityError("JOIN_REFUSED", `Cannot join: bot "${bot}" does not exist`, {
@@ -144,6 +144,15 @@ async function admit(
   });
   if (outcome.kind === "cloned") return await refuseClone(cluster, outcome.claims, outcome);
   return { bot, instance: outcome.instance, generation: outcome.generation };
+}
+
+/**
+ * What is signed, and not the signature: that has several spellings which are all valid (the other
+ * of two ECDSA values, unused bits of base64url), and each would pass for a token of its own.
+ */
+function tokenId(idToken: string): string {
+  const signed = idToken.slice(0, idToken.lastIndexOf("."));
+  return createHash("sha256").update(signed).digest("hex");
 }
 
 /** The same token with the same key answers again, so that a lost reply costs nothing. */

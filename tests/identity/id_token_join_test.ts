@@ -103,6 +103,25 @@ test("a token is good for one machine, and answers its lost reply again", async 
   await assert.rejects(join("generic_oidc", token), refused("JOIN_TOKEN_USED", /its OIDC token/));
 });
 
+test("a used token stays used, however its signature is spelled", async (context) => {
+  const { create, issuer, join } = await setUp(context);
+  await create("generic_oidc", { issuer: issuer.url, allow: [{ claims: { sub: "machine" } }] });
+  const token = await issuer.token();
+  await join("generic_oidc", token);
+  const [head, claims, signature = ""] = token.split(".");
+  // ECDSA: s and n - s verify alike (the order n of P-256, FIPS 186-5).
+  const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+  const bytes = Buffer.from(signature, "base64url");
+  const s = BigInt(`0x${bytes.subarray(32).toString("hex")}`);
+  const other = Buffer.from((order - s).toString(16).padStart(64, "0"), "hex");
+  const malleated = Buffer.concat([bytes.subarray(0, 32), other]).toString("base64url");
+  assert.notEqual(malleated, signature);
+  await assert.rejects(
+    join("generic_oidc", `${head}.${claims}.${malleated}`),
+    refused("JOIN_TOKEN_USED", /its OIDC token/),
+  );
+});
+
 const BAD: readonly { what: string; token: TokenOptions; says: RegExp }[] = [
   { what: "of another issuer", token: { issuer: "https://evil.example" }, says: /"iss"/ },
   { what: "for another audience", token: { audience: "other.test" }, says: /"aud"/ },
