@@ -51,8 +51,8 @@ export interface TokenItem {
 export interface MethodTokenItem {
   readonly bot: string;
   readonly method: IdTokenMethod;
-  /** The section of the method as its author wrote it, checked. */
-  readonly section: Readonly<Record<string, unknown>>;
+  /** The section of the method as its author wrote it. */
+  readonly section: unknown;
   readonly rules: TokenRules;
 }
 

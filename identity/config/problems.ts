@@ -103,8 +103,9 @@ function unwrapped(schema: unknown): unknown {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) {
     return unwrapped(schema.unwrap());
   }
-  // What a shorthand is spelled out to.
-  return schema instanceof z.ZodPipe ? unwrapped(schema.out) : schema;
+  if (!(schema instanceof z.ZodPipe)) return schema;
+  // What a transform begins with, and what a shorthand is spelled out to.
+  return unwrapped(schema.out instanceof z.ZodTransform ? schema.in : schema.out);
 }
 
 /** The known key that is one or two typing mistakes away, if there is one. */

@@ -5,8 +5,7 @@ export { IssuerKeys } from "./issuer_keys.ts";
 export {
   ID_TOKEN_METHODS,
   type IdTokenMethod,
-  METHOD_SECTIONS,
-  rulesOf,
+  METHODS,
   type TokenRules,
   unsupportedMethod,
 } from "./methods.ts";

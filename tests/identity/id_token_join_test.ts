@@ -17,7 +17,7 @@ import { OidcIssuer, type TokenOptions } from "../support/oidc_issuer.ts";
 import { type Credentials, realAuthority, TTL } from "../support/real_authority.ts";
 
 /** A token resource; JSON is YAML. */
-function resource(method: string, section: object, name = "ci"): string {
+function resource(method: string, section: object | undefined, name = "ci"): string {
   return JSON.stringify({
     kind: "token",
     version: "v2",
@@ -34,7 +34,7 @@ async function setUp(context: TestContext) {
     listTools: () => Promise.reject(new Error("not asked")),
     openSessions: () => [],
   });
-  const create = (method: string, section: object) =>
+  const create = (method: string, section: object | undefined) =>
     admin.createResources({ text: resource(method, section), file: "t.yaml", force: true });
   const join = async (method: IdTokenMethod, idToken: string, {
     as,
@@ -290,16 +290,18 @@ test("a token resource is checked, shown as it was written, and removed", async 
   assert.deepEqual(await admin.listTokens({}), [
     { id: "ci", bot: "robot", method: "github", state: "usable" },
   ]);
-  const bad: [string, object, RegExp][] = [
+  const bad: [string, object | undefined, RegExp][] = [
     ["iam", {}, /the join method "iam" is not supported: use generic_oidc/],
     ["gitub", {}, /there is no join method "gitub"/],
     ["github", { allow: [] }, /write at least one rule/],
     ["github", { allow: [{ actor: "me" }] }, /name at least one of sub, repository/],
     ["github", { allow: [{ repo: "acme/app" }] }, /repo/],
+    ["github", { allow: [{ sub: "x", repositry: "y" }] }, /did you mean `repository`/],
     ["generic_oidc", { issuer: "http://far.example", allow: [{ claims: { sub: "x" } }] }, /https/],
     ["generic_oidc", { issuer: "https://x", allow: [{ claims: {} }] }, /at least one claim/],
     ["kubernetes", { type: "in_cluster", allow: [{ service_account: "a:b" }] }, /static_jwks/],
     ["kubernetes", { type: "static_jwks", static_jwks: { jwks: "{}" }, allow: [] }, /JWKS/],
+    ["gitlab", undefined, /needs a section `gitlab`/],
   ];
   for (const [method, section, says] of bad) {
     await assert.rejects(create(method, section), refused("BAD_REQUEST", says), method);

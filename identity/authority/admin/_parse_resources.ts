@@ -14,7 +14,7 @@ import type {
   RoleItem,
   TokenItem,
 } from "../cluster.ts";
-import { ID_TOKEN_METHODS, type IdTokenMethod, rulesOf } from "../../join/mod.ts";
+import { ID_TOKEN_METHODS } from "../../join/mod.ts";
 import { tokenItemName } from "../join_bot.ts";
 import type { ResourceKind } from "./admin.ts";
 import { readDocuments } from "./_documents.ts";
@@ -24,8 +24,7 @@ import {
   appSchema,
   botSchema,
   lockSchema,
-  type MethodToken,
-  methodTokenSchemas,
+  methodTokenSchema,
   tokenSchema,
 } from "./_resource_schemas.ts";
 import { DEFAULT_TOKEN_TTL, tokenItem } from "./_token_item.ts";
@@ -100,10 +99,9 @@ function parseOne(
       return bot && { kind, name: bot.metadata.name, value: toBot(bot.spec) };
     }
     case "token": {
-      const method = methodOf(value);
-      if (method !== undefined) {
-        const token = check(methodTokenSchemas[method]);
-        return token && { kind, item: "method_token", ...toMethodToken(method, token) };
+      if (provesItself(value)) {
+        const token = check(methodTokenSchema);
+        return token && { kind, item: "method_token", ...toMethodToken(token, value) };
       }
       const token = check(tokenSchema);
       const { name, expires } = token?.metadata ?? {};
@@ -135,20 +133,23 @@ function parseOne(
   return undefined;
 }
 
-/** The method of a token that is no secret; the schema says what is wrong with any other. */
-function methodOf(value: unknown): IdTokenMethod | undefined {
-  const { spec } = value as { spec?: { join_method?: unknown } | null };
-  return ID_TOKEN_METHODS.find((method) => method === spec?.join_method);
+interface TokenDocument {
+  readonly spec?: Readonly<Record<string, unknown>> | null;
 }
 
+/** Whether a token is no secret; the schema of secret ones says what is wrong with any other. */
+function provesItself(value: unknown): boolean {
+  const { spec } = value as TokenDocument;
+  return ID_TOKEN_METHODS.some((method) => method === spec?.["join_method"]);
+}
+
+/** The section is kept as it was written, for those who read it again. */
 function toMethodToken(
-  method: IdTokenMethod,
-  { metadata: { expires, name }, spec }: MethodToken,
+  { metadata: { expires, name }, spec }: (typeof methodTokenSchema)["_output"],
+  written: unknown,
 ): { name: string; value: MethodTokenItem; expires?: Date } {
-  const section = spec[method] as Record<string, unknown>;
-  const rules = rulesOf(method, section);
-  const value = { bot: spec.bot_name, method, section, rules };
-  return { name, value, ...(expires && { expires }) };
+  const section = (written as TokenDocument).spec?.[spec.method];
+  return { name, value: { ...spec, section }, ...(expires && { expires }) };
 }
 
 function parseRoleDocument(

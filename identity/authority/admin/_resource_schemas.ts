@@ -9,7 +9,7 @@ import {
   labelName,
 } from "../../config/app_schema.ts";
 import { parseDuration } from "../../duration.ts";
-import { type IdTokenMethod, METHOD_SECTIONS, unsupportedMethod } from "../../join/mod.ts";
+import { ID_TOKEN_METHODS, METHODS, type TokenRules, unsupportedMethod } from "../../join/mod.ts";
 import { BOT_NAME, BOT_NAME_RULE } from "./_names.ts";
 
 /** Shorter ones could be guessed through the public port. */
@@ -80,37 +80,42 @@ export const tokenSchema = z.strictObject({
 });
 
 /** A token that is no secret: a name for rules about who may join. */
-export const methodTokenSchemas: Readonly<Record<IdTokenMethod, z.ZodType<MethodToken>>> = {
-  github: methodToken("github"),
-  gitlab: methodToken("gitlab"),
-  kubernetes: methodToken("kubernetes"),
-  generic_oidc: methodToken("generic_oidc"),
-};
+export const methodTokenSchema = z.strictObject({
+  kind: z.literal("token"),
+  version: z.literal("v2"),
+  metadata: metadata({
+    name: z.string().regex(
+      /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/,
+      "the name of such a token has letters, digits, dots, dashes and underscores",
+    ),
+    expires: time.optional(),
+  }),
+  spec: z.strictObject({
+    ...tokenSpec,
+    join_method: z.enum(ID_TOKEN_METHODS),
+    github: METHODS.github.optional(),
+    gitlab: METHODS.gitlab.optional(),
+    kubernetes: METHODS.kubernetes.optional(),
+    generic_oidc: METHODS.generic_oidc.optional(),
+  }).transform((spec, context) => {
+    const { bot_name: bot, join_method: method } = spec;
+    for (const other of ID_TOKEN_METHODS) {
+      if ((spec[other] === undefined) === (other !== method)) continue;
+      context.addIssue({
+        code: "custom",
+        path: [other],
+        message: other === method
+          ? `\`join_method: ${method}\` needs a section \`${method}\``
+          : "a token has one method, and this is the section of another",
+      });
+    }
+    return { bot, method, rules: spec[method] ?? NO_RULES };
+  }),
+  status,
+});
 
-export interface MethodToken {
-  readonly metadata: { readonly name: string; readonly expires?: Date | undefined };
-  readonly spec: { readonly bot_name: string } & Readonly<Record<string, unknown>>;
-}
-
-function methodToken(method: IdTokenMethod): z.ZodType<MethodToken> {
-  return z.strictObject({
-    kind: z.literal("token"),
-    version: z.literal("v2"),
-    metadata: metadata({
-      name: z.string().regex(
-        /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/,
-        "the name of such a token has letters, digits, dots, dashes and underscores",
-      ),
-      expires: time.optional(),
-    }),
-    spec: z.strictObject({
-      ...tokenSpec,
-      join_method: z.literal(method),
-      [method]: METHOD_SECTIONS[method],
-    }),
-    status,
-  }) as unknown as z.ZodType<MethodToken>;
-}
+/** Allows nobody. */
+const NO_RULES: TokenRules = { allow: [] };
 
 export const appSchema = z.strictObject({
   kind: z.literal("app"),
