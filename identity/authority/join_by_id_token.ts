@@ -32,9 +32,12 @@ export async function joinByIdToken(
   connection: Connection,
 ): Promise<IssuedCertificates> {
   const publicKey = normalizePublicKey(request.publicKey);
-  const found: { bot?: string } = {};
+  const item = await cluster.store.get<MethodTokenItem>("method_token", request.token);
+  const token = item?.value.method === request.method ? item.value : undefined;
   try {
-    const { bot, claims } = await prove(cluster, request, found);
+    if (token === undefined) throw unknownToken(request);
+    const claims = await prove(cluster, request, token);
+    const { bot } = token;
     const member = await sameInstance(cluster, bot, connection);
     const joined = await admit(cluster, request, {
       bot,
@@ -52,7 +55,7 @@ export async function joinByIdToken(
   } catch (error) {
     if (error instanceof IdentityError) {
       await record(cluster, request, connection, {
-        ...(found.bot !== undefined && { bot_name: found.bot }),
+        ...(token && { bot_name: token.bot }),
         error: error.message,
       });
     }
@@ -60,29 +63,20 @@ export async function joinByIdToken(
   }
 }
 
-/** What a token may be used for, once it is proven. */
-async function prove(
-  cluster: Cluster,
-  { idToken, method, token }: IdTokenJoin,
-  found: { bot?: string },
-): Promise<{ bot: string; claims: Claims }> {
-  const item = await cluster.store.get<MethodTokenItem>("method_token", token);
-  if (item?.value.method !== method) {
-    throw new IdentityError(
-      "JOIN_REFUSED",
-      `Cannot join: the cluster has no ${method} token "${token}"`,
-      {
-        hint: "`tctl tokens ls` shows the tokens that there are; `token` in tbot's file names one",
-      },
-    );
-  }
-  const { bot, rules } = item.value;
-  found.bot = bot;
-  const proof = { method, rules, idToken, cluster: cluster.name };
-  return {
-    bot,
-    claims: await proveIdToken(proof, { clock: cluster.clock, keys: cluster.issuers }),
-  };
+function unknownToken({ method, token }: IdTokenJoin): IdentityError {
+  return new IdentityError(
+    "JOIN_REFUSED",
+    `Cannot join: the cluster has no ${method} token "${token}"`,
+    { hint: "`tctl tokens ls` shows the tokens that there are; `token` in tbot's file names one" },
+  );
+}
+
+function prove(
+  { clock, issuers: keys, name }: Cluster,
+  { idToken }: IdTokenJoin,
+  { method, rules }: MethodTokenItem,
+): Promise<Claims> {
+  return proveIdToken({ method, rules, idToken, cluster: name }, { clock, keys });
 }
 
 /** The instance that the caller is by its certificate, if it still has a good one of this bot. */

@@ -88,16 +88,11 @@ export async function advance(
   if (generation === stored - 1 && key === item.value.key) {
     return { kind: "renewed", generation: stored };
   }
-  if (generation < stored) {
-    const lock = randomUUID();
-    await tx.put("lock", lock, cloneLock(instance, now));
-    return { kind: "cloned", stored, lock };
-  }
   // Above the stored one only after the store went back in time: the signature vouches for it. It
   // goes on from there, so one that is above it again in the same epoch is another holder.
   const ahead = generation > stored;
   const epoch = ahead ? await storeEpoch(tx) : "";
-  if (ahead && item.value.adopted === epoch) {
+  if (generation < stored || (ahead && item.value.adopted === epoch)) {
     const lock = randomUUID();
     await tx.put("lock", lock, cloneLock(instance, now));
     return { kind: "cloned", stored, lock };
