@@ -5,7 +5,14 @@ import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
-import { type App, type Log, type McpServer, silentLog } from "../../identity/mod.ts";
+import {
+  type App,
+  type AppLimits,
+  DEFAULT_APP_LIMITS,
+  type Log,
+  type McpServer,
+  silentLog,
+} from "../../identity/mod.ts";
 import { startStdioServer } from "../../relay/agent/upstream/stdio.ts";
 import { RelayError } from "../../relay/error.ts";
 import { denoPath } from "../support/cluster_process.ts";
@@ -27,9 +34,14 @@ function scratch({ cleanup }: TestContext): string {
 async function surroundings(
   app: App,
   log: Log = silentLog,
+  limits: Partial<AppLimits> = {},
 ): Promise<{ env: Record<string, string>; cwd: string }> {
   const answer = Promise.withResolvers<string>();
-  const server = await startStdioServer({ app, log }, {
+  const server = await startStdioServer({
+    app,
+    log,
+    appLimits: { ...DEFAULT_APP_LIMITS, ...limits },
+  }, {
     onMessage: (line) => answer.resolve(line.toString()),
     onOversized: () => answer.reject(new Error("oversized")),
     onExit: answer.reject,
@@ -100,6 +112,23 @@ test("a server whose directory is not there fails by that name", async () => {
     return true;
   });
 });
+
+for (const limits of [{}, { serverOpenFiles: 256 }]) {
+  const limited = "serverOpenFiles" in limits ? ", with a limit on open files" : "";
+  test(`a command by a relative path is looked for in the app's directory${limited}`, async (context) => {
+    const directory = scratch(context);
+    const fixture = fixtureApp("fixture").mcp!;
+    const script = ["#!/bin/sh", 'exec "$@"', ""].join("\n");
+    writeFileSync(join(directory, "start.sh"), script, { mode: 0o755 });
+    const app = withSettings({
+      command: "./start.sh",
+      args: [fixture.command, ...fixture.args],
+      cwd: directory,
+    });
+    const { cwd } = await surroundings(app, silentLog, limits);
+    assert.equal(cwd, directory);
+  });
+}
 
 test("where Deno may not start the command, the flag that allows it is named", (context) => {
   const script = join(scratch(context), "start.ts");

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { accessSync, constants, statSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import process from "node:process";
 import type { Buffer } from "node:buffer";
 import type { Readable, Writable } from "node:stream";
@@ -82,15 +82,15 @@ function spawnServer(
   const options = { detached: true, stdio: "pipe", env, ...(cwd && { cwd }) } as const;
   const [command = "", ...args] = openFiles === undefined
     ? [server.command, ...server.args]
-    : withOpenFiles(openFiles, [findCommand(server.command, env["PATH"] ?? ""), ...server.args]);
+    : withOpenFiles(openFiles, [findCommand(server.command, env["PATH"], cwd), ...server.args]);
   if (user === undefined) return spawn(command, args, options);
   const { uid, gid } = user;
   if (!user.hasMoreGroups) return spawn(command, args, { ...options, uid, gid });
   // Neither runtime can set supplementary groups, which users of e.g. a docker socket live by.
   const identity = [`--reuid=${uid}`, `--regid=${gid}`, "--init-groups", "--"];
   // By the agent's own path: it runs as the agent, not as the user whose path this may be.
-  const setpriv = findCommand("setpriv", process.env["PATH"] ?? "");
-  const found = findCommand(command, env["PATH"] ?? "");
+  const setpriv = findCommand("setpriv", process.env["PATH"]);
+  const found = findCommand(command, env["PATH"], cwd);
   return spawn(setpriv, [...identity, found, ...args], options);
 }
 
@@ -99,14 +99,17 @@ function withOpenFiles(most: number, command: readonly string[]): string[] {
   return ["/bin/sh", "-c", 'ulimit -n "$1" && shift && exec "$@"', "sh", String(most), ...command];
 }
 
-/** Finds a command as a shell would, since `setpriv` would report a missing one too late. */
-function findCommand(command: string, path: string): string {
+/**
+ * Finds a command as a shell in that directory would, since `setpriv` and `sh` would report a
+ * missing one too late.
+ */
+function findCommand(command: string, path = "", cwd?: string): string {
   const candidates = command.includes("/")
     ? [command]
     : path.split(delimiter).map((directory) => join(directory, command));
   for (const candidate of candidates) {
     try {
-      accessSync(candidate, constants.X_OK);
+      accessSync(cwd === undefined ? candidate : resolve(cwd, candidate), constants.X_OK);
       return candidate;
     } catch {
       // Not here; the next directory may have it.
