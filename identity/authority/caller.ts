@@ -1,3 +1,4 @@
+import { botLocked, lockedError } from "../access/locked.ts";
 import { IdentityError } from "../error.ts";
 import type { BotClaims, Claims, IdentityClaims } from "../x509/claims.ts";
 import type { CertificateInfo } from "../x509/mod.ts";
@@ -94,9 +95,7 @@ function demandStanding(cluster: Cluster, { bot, instance }: BotClaims | Identit
     case "live":
       return;
     case "locked":
-      throw new IdentityError("LOCKED", `Bot "${bot}" is locked: ${standing.message}`, {
-        hint: "An administrator can list locks with `tctl get lock` and remove one with `tctl rm`",
-      });
+      throw lockedError(botLocked(bot, standing.message));
     case "gone":
       throw new IdentityError("ACCESS_DENIED", `Bot "${bot}" does not exist any more`, {
         hint: "Create it with `tctl bots add`, and join again",

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { accessOf, effectivePrincipal, toolsOf } from "../access/access_of.ts";
+import { lockedError, useLocked } from "../access/locked.ts";
 import { IdentityError } from "../error.ts";
 import { normalizePublicKey } from "../keys.ts";
 import { spiffeId } from "../x509/claims.ts";
@@ -46,15 +47,7 @@ async function grantSession(
   const principal = effectivePrincipal(cluster.view, claims);
   if (!place) throw refusal(request.app, "no such app");
   const locked = cluster.view.locked(principal.roles, request.app);
-  if (locked) {
-    throw new IdentityError(
-      "LOCKED",
-      `Cannot use ${locked.what}, it is locked: ${locked.message}`,
-      {
-        hint: "An administrator can list locks with `tctl get lock` and remove one with `tctl rm`",
-      },
-    );
-  }
+  if (locked) throw lockedError(useLocked(locked));
   const access = accessOf(cluster.view, principal, place.app);
   if (access.kind === "denied") throw refusal(request.app, access.because);
   const session = randomUUID();

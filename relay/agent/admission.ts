@@ -8,7 +8,7 @@ import {
   IdentityError,
   type SessionClaims,
 } from "../../identity/mod.ts";
-import { accessOf, effectivePrincipal } from "../../identity/access/mod.ts";
+import { accessOf, botLocked, effectivePrincipal, useLocked } from "../../identity/access/mod.ts";
 import { type CertificateInfo, verifyCertificate } from "../../identity/x509/mod.ts";
 import type { AppPolicy } from "../../policy/mod.ts";
 import type { End } from "../wire/handshake.ts";
@@ -85,17 +85,13 @@ export function judge(claims: SessionClaims, view: ClusterView): Verdict {
   }
   const standing = view.standing(claims.bot, claims.instance);
   if (standing.kind === "locked") {
-    const said = standing.message === "" ? "" : `: ${standing.message}`;
-    return refuse("LOCKED", `Bot "${claims.bot}" is locked${said}`, "locked");
+    return refuse("LOCKED", botLocked(claims.bot, standing.message), "locked");
   }
   if (standing.kind === "gone") return denied(app, `bot "${claims.bot}" does not exist any more`);
 
   const principal = effectivePrincipal(view, claims);
   const locked = view.locked(principal.roles, claims.app);
-  if (locked) {
-    const said = locked.message === "" ? "" : `: ${locked.message}`;
-    return refuse("LOCKED", `Cannot use ${locked.what}, it is locked${said}`, "locked");
-  }
+  if (locked) return refuse("LOCKED", useLocked(locked), "locked");
   const access = accessOf(view, principal, app);
   return access.kind === "allowed"
     ? { kind: "allowed", app, policy: access.policy }
