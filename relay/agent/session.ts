@@ -19,11 +19,11 @@ import type { AppPolicy } from "../../policy/mod.ts";
 import { after } from "../after.ts";
 import { RelayError } from "../error.ts";
 import type { Gate } from "../gate/gate.ts";
-import type { GateRecord, GateStep, Withheld } from "../gate/step.ts";
+import type { GateStep, Withheld } from "../gate/step.ts";
 import type { TaskRegistry } from "../gate/tasks.ts";
 import type { SessionObserver } from "../telemetry/observer.ts";
 import type { Channel, ChannelHandlers } from "../wire/channel.ts";
-import { excerptOf } from "../wire/excerpt.ts";
+import { ExcerptWriter } from "../wire/excerpt_writer.ts";
 import { FrameType } from "../wire/frame.ts";
 import { type End, type Hello, parseHello } from "../wire/handshake.ts";
 import { DEFAULT_WINDOW } from "../wire/outbox.ts";
@@ -158,9 +158,9 @@ export class Session implements ChannelHandlers {
     const { lost } = this.#standing;
     if (lost) return this.end(lost.end, lost.because);
     const step = body.length > this.#options.limits.messageBytes
-      ? this.#gate.oversized("client", excerptOf(body))
+      ? this.#gate.oversized("client", new ExcerptWriter(body))
       : this.#gate.fromClient(body);
-    if (step.forward && step.records.some(isGreeting)) this.#time.asked();
+    if (step.forward) this.#time.asked(step.records);
     this.#apply(this.#options.observer?.fromClient(step) ?? step, body.length);
   }
 
@@ -336,9 +336,4 @@ export class Session implements ChannelHandlers {
     await this.#upstream?.close();
     this.#closed.resolve();
   }
-}
-
-/** The first request of a session in either era. */
-function isGreeting({ kind, method }: GateRecord): boolean {
-  return kind === "request" && (method === "initialize" || method === "server/discover");
 }

@@ -1,6 +1,7 @@
 /** How many sessions there may be, and for how long. */
 import type { AppLimits, Clock, SessionClaims } from "../../identity/mod.ts";
 import { after } from "../after.ts";
+import type { GateRecord } from "../gate/step.ts";
 import type { LimitName } from "../limit.ts";
 import type { End } from "../wire/handshake.ts";
 
@@ -72,9 +73,9 @@ export class SessionTime {
     this.#last = this.#clock.monotonic();
   }
 
-  /** The server has been asked who it is; `answered()` is to follow. */
-  asked(): void {
-    if (this.#asked) return;
+  /** The server has been asked something; if it was who it is, `answered()` is to follow. */
+  asked(records: readonly GateRecord[]): void {
+    if (this.#asked || !records.some(isGreeting)) return;
     this.#asked = true;
     const { app, limits: { startMs }, signal } = this.#options;
     const message = `MCP server "${app}" has not answered within ${startMs / 1000} s`;
@@ -99,6 +100,11 @@ export class SessionTime {
       end(exceeded("idle_timeout", `Nobody has said anything for ${idleMs / 1000} s`));
     });
   }
+}
+
+/** The first request of a session in either era. */
+function isGreeting({ kind, method }: GateRecord): boolean {
+  return kind === "request" && (method === "initialize" || method === "server/discover");
 }
 
 /** The end of a session that has met a limit, which its message names. */

@@ -12,11 +12,6 @@ export interface Excerpt {
   readonly bytes: number;
 }
 
-/** What would be left of a line that is here in full. */
-export function excerptOf(line: Uint8Array): Excerpt {
-  return { head: line.subarray(0, MAX_TAIL), tail: line.subarray(-MAX_TAIL), bytes: line.length };
-}
-
 /**
  * The id of a message of which only the ends are known. It is looked for where nothing inside the
  * message can pose as it: before the cut at the top level, or as the very last member.
