@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import process from "node:process";
 import { promisify } from "node:util";
 import { IdentityError } from "../error.ts";
+import { fetchJson } from "../fetch_json.ts";
 import type { IdTokenOnboarding } from "./config.ts";
 
 /** Where Kubernetes puts the token of a pod's service account. */
@@ -64,13 +65,12 @@ async function fromGithub(
   }
   url.searchParams.set("audience", audience);
   try {
-    const response = await fetch(url, {
-      headers: { accept: "application/json", authorization: `Bearer ${secret}` },
-      redirect: "error",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+    const answer = await fetchJson(url, {
+      headers: { authorization: `Bearer ${secret}` },
+      timeoutMs: TIMEOUT_MS,
+      maxBytes: MAX_BYTES * 2,
     });
-    if (!response.ok) throw new Error(`HTTP ${response.status}`);
-    const { value } = await response.json() as { value?: unknown };
+    const { value } = (answer ?? {}) as { value?: unknown };
     return typeof value === "string" ? value : "";
   } catch (cause) {
     const found = cause instanceof Error ? cause.message : String(cause);

@@ -3,10 +3,10 @@
  * fresh, asked for again when a token names one that is not known. What an issuer answers has
  * limits in size and time, and redirects are not followed.
  */
-import { Buffer } from "node:buffer";
 import type { JWTVerifyGetKey } from "jose";
 import type { Clock } from "../clock.ts";
 import { IdentityError } from "../error.ts";
+import { fetchJson } from "../fetch_json.ts";
 import { isIssuer } from "./methods.ts";
 
 const MAX_BYTES = 512 * 1024;
@@ -47,7 +47,7 @@ export class IssuerKeys {
   async #ask(issuer: string): Promise<Known> {
     const { createRemoteJWKSet, customFetch } = await import("jose");
     const base = issuer.replace(/\/$/, "");
-    const found = await fetchJson(`${base}/.well-known/openid-configuration`, issuer);
+    const found = await askJson(`${base}/.well-known/openid-configuration`, issuer);
     const { issuer: named, jwks_uri } = found as { issuer?: unknown; jwks_uri?: unknown };
     if (named !== issuer) throw unavailable(issuer, "its configuration is of another issuer");
     if (typeof jwks_uri !== "string" || !isIssuer(jwks_uri.split("?")[0]!)) {
@@ -57,34 +57,18 @@ export class IssuerKeys {
       cacheMaxAge: FRESH_MS,
       cooldownDuration: this.#cooldownMs,
       timeoutDuration: TIMEOUT_MS,
-      [customFetch]: async (url: string) => Response.json(await fetchJson(url, issuer)),
+      [customFetch]: async (url: string) => Response.json(await askJson(url, issuer)),
     });
     return { getKey, asked: this.#clock.monotonic() };
   }
 }
 
-async function fetchJson(url: string, issuer: string): Promise<unknown> {
+async function askJson(url: string, issuer: string): Promise<unknown> {
   try {
-    const response = await fetch(url, {
-      headers: { accept: "application/json" },
-      redirect: "error",
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    });
-    if (!response.ok) throw new Error(`it answered with HTTP ${response.status}`);
-    return JSON.parse((await bounded(response)).toString("utf8"));
+    return await fetchJson(url, { timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES });
   } catch (cause) {
     throw unavailable(issuer, cause instanceof Error ? cause.message : String(cause), cause);
   }
-}
-
-async function bounded({ body }: Response): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of body ?? []) {
-    if ((bytes += chunk.length) > MAX_BYTES) throw new Error("its answer is too large");
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 function unavailable(issuer: string, found: string, cause?: unknown): IdentityError {
