@@ -191,17 +191,21 @@ test("a server that floods a client which reads has each line delivered", async 
 }, options);
 
 test(
-  "a server that stalls within a line, is silent or answers what nobody asked",
+  "a server that stalls within a line, is silent, answers what nobody asked or does not leave",
   async (context) => {
     const stage = await Stage.set(context);
     const [half, silent, strange] = [stage.open(), stage.open(), stage.open()];
+    for (const peer of [half, silent]) {
+      peer.send(callLine(0, "stubborn"));
+      await answered(peer, 0);
+    }
     half.send(callLine(1, "half"));
     silent.send(callLine(1, "hold"));
     strange.send(callLine(1, "strange", { count: 2_000 }));
     await answered(strange, 1);
     assert.equal(strange.lines.length, 1, "only what was asked is answered");
     await stage.serves();
-    assert.deepEqual([half.lines.length, silent.lines.length], [0, 0]);
+    assert.deepEqual([half.lines.length, silent.lines.length], [1, 1], "nothing but the first");
     await stage.clear(half, silent, strange);
   },
   options,

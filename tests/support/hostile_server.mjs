@@ -1,9 +1,6 @@
-// An MCP server that misbehaves as its tools are named. It ignores the end of its input and SIGTERM.
+// An MCP server that misbehaves as its tools are named.
 import { once } from "node:events";
 import process from "node:process";
-
-process.on("SIGTERM", () => {});
-setInterval(() => {}, 60_000);
 
 /** Calls that wait until the client says that its roots have changed. */
 const held = [];
@@ -29,6 +26,11 @@ async function call(id, name, { count = 0, size = 0 }, progressToken) {
   switch (name) {
     case "hold":
       return held.push(id);
+    case "stubborn":
+      // Neither the end of its input nor SIGTERM ends it any more.
+      process.on("SIGTERM", () => {});
+      setInterval(() => {}, 60_000);
+      return answer(id);
     case "eat":
       for (let i = 0; i < count; i++) {
         eaten.push(Buffer.alloc(size, 1));
