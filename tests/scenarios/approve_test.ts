@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { eventually, nodePath } from "../support/cluster_process.ts";
 import { APP, Guide } from "../support/guide.ts";
-import { ONE_RUNTIME } from "../support/harness.ts";
 import { scenario as test } from "../support/scenario.ts";
 
 const SERVER = fileURLToPath(new URL("../fixtures/changing_server.mjs", import.meta.url));
@@ -71,5 +70,5 @@ test(
     assert.match(await guide.tctl("mcp", "ls"), new RegExp(`^${APP} +1`, "m"));
     await client.close();
   },
-  { proves: ["mcp.approve"], skip: ONE_RUNTIME },
+  { proves: ["mcp.approve"] },
 );

@@ -10,7 +10,7 @@ import { readRows } from "../../tools/attack_kit/rows.ts";
 import { nodePath, program } from "../support/cluster_process.ts";
 import { listening } from "../support/listening.ts";
 import { APP, Guide } from "../support/guide.ts";
-import { ONE_RUNTIME, test as plain } from "../support/harness.ts";
+import { test as plain } from "../support/harness.ts";
 import { runtimeCommand } from "../support/runtime_command.ts";
 import { scenario as test } from "../support/scenario.ts";
 
@@ -65,7 +65,7 @@ for (const upstream of ["stdio", "http"] as const) {
         assert.deepEqual(rawControls(text), [], command);
       }
     },
-    { proves: ["gate.attack_kit"], skip: ONE_RUNTIME },
+    { proves: ["gate.attack_kit"] },
   );
 }
 
@@ -78,7 +78,6 @@ plain(
     const held = verdicts.filter(({ problems }) => problems.length === 0).map(({ id }) => id);
     assert.deepEqual(held, HARMLESS);
   },
-  { skip: ONE_RUNTIME },
 );
 
 plain(
@@ -98,7 +97,6 @@ plain(
     const held = verdicts.filter(({ problems }) => problems.length === 0).map(({ id }) => id);
     assert.deepEqual(held, []);
   },
-  { skip: ONE_RUNTIME },
 );
 
 plain(
@@ -117,5 +115,4 @@ plain(
     const careless = await listening([...STDIO, record, "http"], context);
     assert.deepEqual(await failing(careless, { record }), rows.map(({ id }) => id));
   },
-  { skip: ONE_RUNTIME },
 );

@@ -7,7 +7,7 @@ import { event, events, json, type Seen, SmallServer } from "../support/http_ups
 import { eventually, GUIDE_ROLE } from "../support/cluster_process.ts";
 import { OidcIssuer } from "../support/oidc_issuer.ts";
 import { Guide } from "../support/guide.ts";
-import { ONE_RUNTIME, test as plainTest } from "../support/harness.ts";
+import { test as plainTest } from "../support/harness.ts";
 import { scenario as test } from "../support/scenario.ts";
 import { EVENTS, EVERYWHERE, SESSION } from "./audit_events.ts";
 
@@ -271,7 +271,7 @@ test(
     });
     assert.doesNotMatch(JSON.stringify(recorded), /eyJ[A-Za-z0-9_-]{20}/, "no token is recorded");
   },
-  { proves: ["audit.events"], skip: ONE_RUNTIME },
+  { proves: ["audit.events"] },
 );
 
 /** The value at `a/b`. */

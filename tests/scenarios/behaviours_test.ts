@@ -11,7 +11,6 @@ import {
   program,
 } from "../support/cluster_process.ts";
 import { Guide } from "../support/guide.ts";
-import { ONE_RUNTIME } from "../support/harness.ts";
 import { listening } from "../support/listening.ts";
 import { runtimeCommand } from "../support/runtime_command.ts";
 import { scenario as test } from "../support/scenario.ts";
@@ -113,7 +112,7 @@ for (const { name, command, kind, path, behaviours } of OVER_HTTP) {
       assert.ok(here.length > 0);
       assert.equal(difference(here, there), undefined, behaviour.what);
     }
-  }, { proves: ["gate.transparent"], skip: ONE_RUNTIME });
+  }, { proves: ["gate.transparent"] });
 }
 
 test("nothing is left of a server when its client leaves", async (context) => {

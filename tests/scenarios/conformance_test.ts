@@ -2,7 +2,6 @@
 import assert from "node:assert/strict";
 import { directly, throughHttp, throughSse, throughStdio } from "../conformance/paths.ts";
 import { type Findings, lost, passes, REVISIONS, runSuite } from "../conformance/suite.ts";
-import { ONE_RUNTIME } from "../support/harness.ts";
 import { scenario as test } from "../support/scenario.ts";
 
 const PATHS = {
@@ -30,7 +29,7 @@ for (const [what, { open, revisions }] of Object.entries(PATHS)) {
         assert.deepEqual(lost(expected, await runSuite(relayed, revision)), [], revision);
       }
     },
-    { proves: ["gate.conformance"], skip: ONE_RUNTIME },
+    { proves: ["gate.conformance"] },
   );
 }
 

@@ -16,7 +16,7 @@ import {
   tokenIn,
 } from "../support/cluster_process.ts";
 import { APP, Guide } from "../support/guide.ts";
-import { scenario as test } from "../support/scenario.ts";
+import { scenarioOnBoth as test } from "../support/scenario.ts";
 import { McpClient } from "../support/mcp_client.ts";
 
 test("the guide's lines work one after the other", async (context) => {

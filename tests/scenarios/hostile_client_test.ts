@@ -20,7 +20,8 @@ import {
 import { StdioPeer } from "../../tools/attack_kit/stdio_peer.ts";
 import { currentUser, eventually, nodePath, program, within } from "../support/cluster_process.ts";
 import { APP, Guide } from "../support/guide.ts";
-import { ONE_RUNTIME, test, type TestContext } from "../support/harness.ts";
+import type { TestContext } from "../support/harness.ts";
+import { scenario as test } from "../support/scenario.ts";
 import { marked } from "../support/leaks.ts";
 
 const SERVER = fileURLToPath(new URL("../support/hostile_server.mjs", import.meta.url));
@@ -321,7 +322,7 @@ function call(id: string | number, name: string, args: object = {}): string {
 
 const options = {
   proves: ["fault.hostile"],
-  skip: process.platform === "linux" ? ONE_RUNTIME : "reads /proc",
+  skip: process.platform !== "linux" && "reads /proc",
 } as const;
 
 test(

@@ -11,7 +11,8 @@ import { fileURLToPath } from "node:url";
 import { StdioPeer } from "../../tools/attack_kit/stdio_peer.ts";
 import { currentUser, eventually, nodePath, program } from "../support/cluster_process.ts";
 import { Guide } from "../support/guide.ts";
-import { ONE_RUNTIME, test, type TestContext } from "../support/harness.ts";
+import type { TestContext } from "../support/harness.ts";
+import { scenario as test } from "../support/scenario.ts";
 import { marked } from "../support/leaks.ts";
 
 const SERVER = fileURLToPath(new URL("../support/hostile_server.mjs", import.meta.url));
@@ -36,7 +37,7 @@ const IN_FLIGHT = 10_000;
 
 const options = {
   proves: ["fault.hostile"],
-  skip: process.platform === "linux" ? ONE_RUNTIME : "reads /proc",
+  skip: process.platform !== "linux" && "reads /proc",
 } as const;
 
 /** A running agent with one well-behaved session, beside which others misbehave. */

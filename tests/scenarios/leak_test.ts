@@ -1,7 +1,7 @@
 // Nothing of a session outlives it: the short version of `deno task soak:leaks`.
 import assert from "node:assert/strict";
 import process from "node:process";
-import { ONE_RUNTIME, test } from "../support/harness.ts";
+import { scenario as test } from "../support/scenario.ts";
 import { playLeaks } from "../support/leaks.ts";
 
 test("nothing is left of sessions, whichever way they end", async (context) => {
@@ -11,5 +11,5 @@ test("nothing is left of sessions, whichever way they end", async (context) => {
   assert.equal(Object.keys(ends).length, 11);
 }, {
   proves: ["fault.leaks"],
-  skip: process.platform === "linux" ? ONE_RUNTIME : "counts in /proc",
+  skip: process.platform !== "linux" && "counts in /proc",
 });

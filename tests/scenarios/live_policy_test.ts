@@ -6,7 +6,7 @@ import { Client } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 import { eventually, GUIDE_ROLE, program, within } from "../support/cluster_process.ts";
 import { Guide } from "../support/guide.ts";
-import { ONE_RUNTIME, type TestContext } from "../support/harness.ts";
+import type { TestContext } from "../support/harness.ts";
 import { runtimeCommand } from "../support/runtime_command.ts";
 import { scenario as test } from "../support/scenario.ts";
 
@@ -91,7 +91,7 @@ for (const { era, mode } of ERAS) {
         LOST,
       );
     },
-    { proves: ["role.live"], skip: mode === "legacy" ? false : ONE_RUNTIME },
+    { proves: ["role.live"] },
   );
 }
 

@@ -24,9 +24,6 @@ export interface TestOptions {
   readonly timeout?: number;
 }
 
-/** For long tests of the compiled programs, which are the same whatever runtime the test runs on. */
-export const ONE_RUNTIME = "Bun" in globalThis ? false : "it drives the same programs under Bun";
-
 const HUNG_MS = 120_000;
 const bun = "Bun" in globalThis ? await import("bun:test") : undefined;
 
