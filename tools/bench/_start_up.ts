@@ -10,9 +10,7 @@ export const EMPTY = "empty";
 export function measureStartUp(directory: string, rounds: number): Record<string, number[]> {
   const empty = join(directory, "empty");
   writeFileSync(`${empty}.ts`, "export {};\n");
-  const flags = ["build", "--compile", "--minify", "--bytecode", "--format=esm"];
-  const built = spawnSync(process.execPath, [...flags, `${empty}.ts`, `--outfile=${empty}`]);
-  if (built.status !== 0) throw new Error("the empty program cannot be compiled");
+  compile(`${empty}.ts`, empty);
   const samples: Record<string, number[]> = {};
   const start = (name: string, command: string, ...args: string[]) => {
     const begin = performance.now();
@@ -27,4 +25,11 @@ export function measureStartUp(directory: string, rounds: number): Record<string
     }
   }
   return samples;
+}
+
+/** Compiles a program as ours are. */
+export function compile(entry: string, file: string): void {
+  const flags = ["build", "--compile", "--minify", "--bytecode", "--format=esm"];
+  const built = spawnSync(process.execPath, [...flags, entry, `--outfile=${file}`]);
+  if (built.status !== 0) throw new Error(`${entry} cannot be compiled:\n${built.stderr}`);
 }

@@ -9,6 +9,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { measureGrants } from "./_authorisation.ts";
 import { startCluster } from "./_cluster.ts";
 import { measureIdle } from "./_idle_sessions.ts";
 import { DIRECT, measurePaths, MEASURES, OURS } from "./_path.ts";
@@ -61,7 +62,7 @@ async function benchPath(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "postern-bench-"));
   const notRun: Record<string, string> = {};
   try {
-    const { cluster, bridge } = await startCluster(directory, { command: [...ECHO] });
+    const { cluster, bridge, identity } = await startCluster(directory, { command: [...ECHO] });
     try {
       const start = measureStartUp(directory, rounds * 2);
       const subjects = [plain(DIRECT, ECHO), plain(OURS, bridge)];
@@ -72,7 +73,10 @@ async function benchPath(): Promise<void> {
       }
       const failed = (name: string, why: string) => void (notRun[name] = why);
       const path = await measurePaths(subjects, { rounds, quick, directory, failed });
-      report({ ...path, start }, notRun);
+      const { proxy } = cluster;
+      const app = "my-mcp-server";
+      const grant = await measureGrants(directory, { identity, proxy, app }, rounds);
+      report({ ...path, start, grant: { [OURS]: grant } }, notRun);
     } finally {
       await cluster.stop();
     }
@@ -94,6 +98,8 @@ function report(figures: Figures, notRun: Readonly<Record<string, string>>): voi
       printRatio(name, unit, figures[id]!, name, DIRECT, values);
     }
   }
+  print("\ngrant of a session, part of the first answer, ms");
+  printRatio(OURS, "ms", figures["grant"]!, OURS, OURS, figures["grant"]![OURS]!);
   for (const [name, why] of Object.entries(notRun)) print(`\n${name}: not run: ${why}`);
   const judged = judge(figures);
   print("\ntargets");
