@@ -22,6 +22,7 @@ export type { AppList, ListedApp, SessionGrant } from "./authority/api.ts";
 export { connectAuthority, parseProxy } from "./authority/client.ts";
 export type { AuthorityClient, ConnectOptions, Trust } from "./authority/client.ts";
 export type { ClusterView, Locked, Standing } from "./authority/view.ts";
+export { UNSUPPORTED_SERVICES, unsupportedService } from "./bot/unsupported.ts";
 export { systemClock } from "./clock.ts";
 export type { OpenSession } from "./authority/admin/_local_agent.ts";
 export { type AppLimits, DEFAULT_APP_LIMITS } from "./limits.ts";

@@ -3,6 +3,7 @@ import { IdentityError } from "../../identity/mod.ts";
 import type { TbotHost } from "./_tbot_host.ts";
 import { withIdentityOptions } from "./_tbot_options.ts";
 import type { TbotRoot } from "./_tbot_options.ts";
+import { refuseUnsupportedServices } from "./_tbot_unsupported.ts";
 
 /** `tbot configure identity`: prints or writes the configuration file that options stand for. */
 export function addConfigure(root: TbotRoot, host: TbotHost): void {
@@ -18,6 +19,7 @@ export function addConfigure(root: TbotRoot, host: TbotHost): void {
       if (output === undefined) host.stdout.write(text);
       else await writeConfig(output, text);
     });
+  refuseUnsupportedServices(configure);
 }
 
 async function writeConfig(path: string, text: string): Promise<void> {

@@ -5,6 +5,7 @@ import { openTbotDiagnostics } from "./_tbot_diagnostics.ts";
 import type { TbotHost } from "./_tbot_host.ts";
 import { withIdentityOptions, withJoinOptions } from "./_tbot_options.ts";
 import type { GlobalOptions, IdentityOptions, JoinOptions, TbotRoot } from "./_tbot_options.ts";
+import { refuseUnsupportedServices } from "./_tbot_unsupported.ts";
 
 /** `tbot start`, from a configuration file, and `tbot start identity`, from options alone. */
 export function addStart(root: TbotRoot, host: TbotHost): void {
@@ -29,6 +30,7 @@ export function addStart(root: TbotRoot, host: TbotHost): void {
     .action((_, command) =>
       startIdentity({ ...start.opts(), ...command.opts() }, root.opts(), host)
     );
+  refuseUnsupportedServices(start);
 }
 
 async function startFromFile(

@@ -4,6 +4,7 @@ import { hostPort } from "../config/fields.ts";
 import { parseDuration } from "../duration.ts";
 import { ID_TOKEN_METHODS, unsupportedMethod } from "../join/methods.ts";
 import { isPin } from "../pin.ts";
+import { DESTINATION_TYPES, unsupportedDestination } from "./unsupported.ts";
 
 /** Shortest lifetime or interval: below it a bot would do nothing but renew. */
 const MIN_DURATION = 1_000;
@@ -36,11 +37,11 @@ const reader = z.union([
 
 /** A destination; which fields a type takes is told by `destinationProblem()`. */
 export const destination = z.strictObject({
-  type: z.enum(["directory", "memory"], {
+  type: z.enum(DESTINATION_TYPES, {
     error: (issue) =>
       issue.input === undefined
         ? "a destination needs a `type`: directory or memory"
-        : `destinations of type "${issue.input}" are not supported: use directory or memory`,
+        : unsupportedDestination(String(issue.input)),
   }),
   path: text.optional(),
   symlinks: z.enum(["try-secure", "secure", "insecure"]).optional(),

@@ -19,6 +19,7 @@ import {
   MAX_CREDENTIAL_TTL,
 } from "./config.ts";
 import type { BotConfig, BotTrust, IdentityService, Onboarding } from "./config.ts";
+import { unsupportedService } from "./unsupported.ts";
 
 export interface ParsedConfig {
   readonly config: BotConfig;
@@ -154,7 +155,7 @@ function parseService(
   if (typeof type === "string" && type !== "identity") {
     problems.push({
       at: placeOf(source, [...path, "type"]),
-      message: `services of type "${type}" are not supported: only identity`,
+      message: unsupportedService(type),
     });
     return undefined;
   }

@@ -7,6 +7,12 @@ export function parseDestinationUri(uri: string): DestinationSpec {
   if (uri === "memory://" || uri === "memory:") return { type: "memory" };
   if (uri.startsWith("file:")) return directorySpec(filePath(uri));
   if (uri !== "" && !/^[a-z][a-z0-9+.-]*:\/\//i.test(uri)) return directorySpec(uri);
+  if (uri.startsWith("kubernetes-secret:")) {
+    throw invalid(
+      uri,
+      "Kubernetes secrets are not supported: write to a directory on a volume that the pods share",
+    );
+  }
   throw invalid(uri, "Write a path, file:///path or memory://");
 }
 

@@ -49,6 +49,26 @@ for (const [name, args, code, stdout] of answers) {
   });
 }
 
+const elsewhere: [string[], RegExp][] = [
+  [
+    ["start", "application-tunnel", "--app-name=x", "--help"],
+    /^error: Cannot start a service: services of type "application-tunnel" are .* `tsh mcp connect`/,
+  ],
+  [
+    ["configure", "kubernetes/v2", "--destination=/x"],
+    /^error: Cannot configure a service: services of type "kubernetes\/v2" are .* app-agent/,
+  ],
+];
+for (const [args, stderr] of elsewhere) {
+  test(`tbot ${args.join(" ")} is told what to use in its place`, async (context) => {
+    const finished = await runProgram("tbot", args, { cwd: folder(context), env: { PATH: "" } });
+    assert.equal(finished.code, 2);
+    assert.equal(finished.stdout, "");
+    assert.match(finished.stderr, stderr);
+    assert.match(finished.stderr, /^[^\n]+\n$/);
+  });
+}
+
 test("the programs take no orders from the files of the working directory", async (context) => {
   const cwd = folder(context);
   const marker = join(cwd, "evil-was-here");

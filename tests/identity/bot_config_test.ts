@@ -108,7 +108,11 @@ const wrong: Record<string, [string, string[]]> = {
     "16:14: tbot reaches the authority through the cluster's port: use `proxy_server`",
   ]],
   "another type of service": [guide.replace("type: identity", "type: application"), [
-    '11:9: services of type "application" are not supported: only identity',
+    '11:9: services of type "application" are not supported: write an `identity` with ' +
+    "`allow_reissue: true`, and let the MCP client start `tsh mcp connect`",
+  ]],
+  "a type of service that nobody has": [guide.replace("type: identity", "type: identty"), [
+    '11:9: there is no service of type "identty": use identity',
   ]],
   "another join method": [guide.replace("join_method: token", "join_method: iam"), [
     '4:16: the join method "iam" is not supported: use generic_oidc where the machine is given an ' +
@@ -136,8 +140,17 @@ const wrong: Record<string, [string, string[]]> = {
   ]],
   "a destination of another type": [
     guide.replace("storage:\n  type: directory", "storage:\n  type: kubernetes_secret"),
-    ['8:9: destinations of type "kubernetes_secret" are not supported: use directory or memory'],
+    [
+      '8:9: destinations of type "kubernetes_secret" are not supported: write to a `directory` on a ' +
+      "volume that the pods share",
+    ],
   ],
+  "a destination that nobody has": [guide.replace("type: directory", "type: s3"), [
+    '8:9: there is no destination of type "s3": use directory or memory',
+  ]],
+  "a destination without a type": [guide.replace("  type: directory\n", ""), [
+    "8:3: a destination needs a `type`: directory or memory",
+  ]],
   "a wrong type of value": [guide.replace("true", "maybe"), [
     "15:18: `allow_reissue`: expected boolean, received string",
   ]],

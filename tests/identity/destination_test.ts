@@ -186,6 +186,10 @@ test("a destination's URI is a path, a file URI or the memory", () => {
   for (const uri of ["", "kubernetes-secret:///x", "s3://x", "file://host/x"]) {
     assert.throws(() => parseDestinationUri(uri), { code: "CONFIG_INVALID" });
   }
+  assert.throws(() => parseDestinationUri("kubernetes-secret:///x"), {
+    hint:
+      "Kubernetes secrets are not supported: write to a directory on a volume that the pods share",
+  });
 });
 
 function open(spec: DestinationSpec) {
