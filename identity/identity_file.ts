@@ -29,18 +29,24 @@ export function formatIdentityFile(file: IdentityFile): string {
     .map((part) => `${part.trimEnd()}\n`).join("");
 }
 
-/** Parses the text of an identity file; `path` is for messages only. Throws `IDENTITY_FILE_INVALID`. */
-export function parseIdentityFile(text: string, path: string): IdentityFile {
+/**
+ * Parses the text of an identity file; `path` is for messages only. `certificate` is the text
+ * of `<path>-cert.pub`, where one was looked for. Throws `IDENTITY_FILE_INVALID`.
+ */
+export function parseIdentityFile(text: string, path: string, certificate?: string): IdentityFile {
   const blocks = pemBlocks(text, path);
   const lines = text.split(/\r?\n/);
   const [key, tlsCertificate, ...tlsCas] = blocks;
-  const sshCertificate = lines.find((line) => SSH_CERTIFICATE.test(line));
+  const sshCertificate = sshCertificateIn(text) ?? sshCertificateIn(certificate ?? "");
   if (key === undefined) throw invalid(path, "it holds no private key");
   if (!key.label.endsWith("PRIVATE KEY")) {
     throw invalid(path, `it begins with a block of the type ${key.label}, not with a private key`);
   }
   if (tlsCertificate === undefined) throw invalid(path, "it ends before the TLS certificate");
-  if (sshCertificate === undefined) throw invalid(path, "it holds no SSH certificate");
+  if (sshCertificate === undefined) {
+    const beside = certificate === undefined ? "" : `, and there is none in ${path}-cert.pub`;
+    throw invalid(path, `it holds no SSH certificate${beside}`);
+  }
   if (tlsCas.length === 0) throw invalid(path, "it ends before the certificates of the CAs");
   for (const [index, { label }] of [tlsCertificate, ...tlsCas].entries()) {
     if (label !== "CERTIFICATE") {
@@ -58,9 +64,24 @@ export function parseIdentityFile(text: string, path: string): IdentityFile {
   return file;
 }
 
-/** Reads an identity file. Throws `IDENTITY_FILE_MISSING` or `IDENTITY_FILE_INVALID`. */
+/**
+ * Reads an identity file; without an SSH certificate in it, `<path>-cert.pub` is asked, where
+ * OpenSSH keeps it. Throws `IDENTITY_FILE_MISSING` or `IDENTITY_FILE_INVALID`.
+ */
 export async function readIdentityFile(path: string): Promise<IdentityFile> {
-  return parseIdentityFile(await readText(path), path);
+  const text = await readText(path);
+  if (sshCertificateIn(text) !== undefined) return parseIdentityFile(text, path);
+  return parseIdentityFile(text, path, await readIfThere(`${path}-cert.pub`));
+}
+
+async function readIfThere(path: string): Promise<string> {
+  try {
+    return await readText(path);
+  } catch (error) {
+    const { cause } = error as { cause?: NodeJS.ErrnoException };
+    if (cause?.code === "ENOENT") return "";
+    throw error;
+  }
 }
 
 async function readText(path: string): Promise<string> {
@@ -91,6 +112,10 @@ async function readText(path: string): Promise<string> {
 
 const SSH_CERTIFICATE = /^[a-z0-9-]+-cert-v01@openssh\.com [A-Za-z0-9+/=]+(\s|$)/;
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END \1-----(?:\r?\n|$)/g;
+
+function sshCertificateIn(text: string): string | undefined {
+  return text.split(/\r?\n/).find((line) => SSH_CERTIFICATE.test(line));
+}
 
 function pemBlocks(text: string, path: string): { label: string; pem: string }[] {
   const blocks = [...text.matchAll(BLOCK)].map(([block, label]) => ({

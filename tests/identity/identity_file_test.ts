@@ -118,6 +118,35 @@ test("readIdentityFile() tells a missing file from a wrong one", async (context)
   assert.deepEqual(await readIdentityFile(path), file);
 });
 
+test("an SSH certificate that the identity file lacks is read from PATH-cert.pub", async (context) => {
+  const path = join(scratch(context), "identity");
+  const without = text.replace(/^ecdsa.*\n/m, "");
+  writeFileSync(path, without);
+  await assert.rejects(readIdentityFile(path), {
+    code: "IDENTITY_FILE_INVALID",
+    message:
+      `Cannot use the identity file ${path}: it holds no SSH certificate, and there is none in ${path}-cert.pub`,
+  });
+  writeFileSync(`${path}-cert.pub`, "ecdsa-sha2-nistp256 AAAA a key, and no certificate\n");
+  await assert.rejects(readIdentityFile(path), { message: /none in .*identity-cert\.pub$/ });
+  writeFileSync(`${path}-cert.pub`, `${file.sshCertificate}\n`);
+  assert.deepEqual(await readIdentityFile(path), file);
+});
+
+test("PATH-cert.pub is no second chance for other faults, and what is in the file counts", async (context) => {
+  const path = join(scratch(context), "identity");
+  writeFileSync(`${path}-cert.pub`, "ecdsa-sha2-nistp256-cert-v01@openssh.com AAAA another\n");
+  writeFileSync(path, text);
+  assert.deepEqual(await readIdentityFile(path), file);
+  writeFileSync(path, text.replace(/^ecdsa.*\n/m, "").slice(0, -40));
+  await assert.rejects(readIdentityFile(path), { message: /fragment/ });
+  writeFileSync(path, text.replace(/^ecdsa.*\n/m, ""));
+  writeFileSync(`${path}-cert.pub`, "x".repeat(1024 * 1024 + 1));
+  await assert.rejects(readIdentityFile(path), {
+    message: `Cannot use the identity file ${path}-cert.pub: it has 1048577 bytes`,
+  });
+});
+
 test("an identity tells its cluster and its end, and is refused from then on", () => {
   assert.equal(identityCluster(file), cluster);
   assert.equal(identityExpiry(file).toISOString(), end.toISOString());

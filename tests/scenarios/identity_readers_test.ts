@@ -2,7 +2,7 @@
 // ssh-keygen, on a file that the compiled tbot has written.
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -86,3 +86,19 @@ test(
   },
   { proves: ["identity.openssl"] },
 );
+
+test("tsh reads an identity file whose SSH certificate is in PATH-cert.pub", async (context) => {
+  const guide = await Guide.start(context);
+  await guide.join();
+  const line = ["mcp", "ls", "-i", guide.identity, "--proxy", guide.cluster.proxy];
+  const text = readFileSync(guide.identity, "utf8");
+  const [certificate = ""] = /^ecdsa-.*\n/m.exec(text) ?? [];
+  writeFileSync(guide.identity, text.replace(certificate, ""));
+  const without = await guide.run("tsh", ...line);
+  assert.equal(without.code, 1);
+  assert.match(without.stderr, /holds no SSH certificate, and there is none in .*-cert\.pub \[/);
+  writeFileSync(`${guide.identity}-cert.pub`, certificate);
+  const beside = await guide.run("tsh", ...line);
+  assert.equal(beside.code, 0, beside.stderr);
+  assert.match(beside.stdout, /my-mcp-server/);
+});
