@@ -24,7 +24,7 @@ const SERVICES: ReadonlyMap<string, string> = new Map([
   ["ssh_host", "a Postern cluster has no SSH hosts: leave it out"],
   ["workload-identity-api", SPIFFE],
   ["workload-identity-aws-roles-anywhere", SPIFFE],
-  ["workload-identity-jwt", "a Postern cluster issues certificates and no JWTs: use `identity`"],
+  ["workload-identity-jwt", "a bot is given certificates and no JWTs: use `identity`"],
   ["workload-identity-x509", SPIFFE],
 ]);
 
