@@ -18,7 +18,7 @@ export async function openTbotDiagnostics(
   const { countIterations } = await import("./_tbot_metrics.ts");
   const { Registry, serveDiagnostics } = await import("../diagnostics.ts");
   const registry = new Registry();
-  const types = new Map(services.map(({ name }) => [name, "identity"]));
+  const types = new Map<string, string>(services.map(({ name, type }) => [name, type]));
   const onIteration = countIterations(registry, (name) => types.get(name) ?? "internal/identity");
   const status = new BotStatus(clock, { onIteration });
   const server = await serveDiagnostics(diagnostics, {

@@ -21,11 +21,14 @@ export const joinRequest = z.discriminatedUnion("method", [
 
 export const renewRequest = z.strictObject({ publicKey, ttl });
 
+const app = z.string().min(1).max(256);
+
 export const identityRequest = z.strictObject({
   publicKey,
   ttl,
   reissue: z.boolean(),
   roles: z.array(z.string().min(1).max(256)).max(1000).exactOptional(),
+  app: app.exactOptional(),
 });
 
-export const sessionRequest = z.strictObject({ app: z.string().min(1).max(256), publicKey });
+export const sessionRequest = z.strictObject({ app, publicKey });

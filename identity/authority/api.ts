@@ -68,6 +68,8 @@ export interface IdentityRequest {
   readonly reissue: boolean;
   /** A subset of the bot's roles; all of them when absent. */
   readonly roles?: readonly string[];
+  /** The one app that it is good for; every app of its roles when absent. */
+  readonly app?: string;
 }
 
 /** What join, renew and identities answer. */

@@ -34,6 +34,7 @@ export async function issueOutput(
       roles: request.roles ?? held,
       traits: item.value.traits,
       reissue: request.reissue,
+      ...(request.app !== undefined && { app: request.app }),
     },
     notAfter: notAfter(cluster.clock.now(), ttl, certificate.notAfter),
   });

@@ -60,6 +60,7 @@ function identityOf(claims: Claims): Record<string, unknown> {
         traits: claims.traits,
         renewable: false,
         disallow_reissue: !claims.reissue,
+        ...(claims.app !== undefined && { route_to_app: { name: claims.app } }),
       };
     case "session":
       return {

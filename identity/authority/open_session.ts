@@ -43,6 +43,15 @@ async function grantSession(
       { hint: "Set `allow_reissue: true` on the identity service in tbot's configuration" },
     );
   }
+  if (!isFor(claims, request.app)) {
+    throw new IdentityError(
+      "ACCESS_DENIED",
+      `Cannot reach the app "${request.app}": this identity is for the app "${claims.app}" alone`,
+      {
+        hint: "Use an identity of the service `identity`, or one of an `application` for this app",
+      },
+    );
+  }
   const place = cluster.view.agentOf(request.app);
   const principal = effectivePrincipal(cluster.view, claims);
   if (!place) throw refusal(request.app, "no such app");
@@ -77,6 +86,7 @@ async function grantSession(
 export function listApps(cluster: Cluster, { claims }: Caller<IdentityClaims>): AppList {
   const principal = effectivePrincipal(cluster.view, claims);
   const reached = cluster.view.apps().filter((app) =>
+    isFor(claims, app.name) &&
     cluster.view.locked(principal.roles, app.name) === undefined &&
     accessOf(cluster.view, principal, app).kind === "allowed"
   );
@@ -87,6 +97,11 @@ export function listApps(cluster: Cluster, { claims }: Caller<IdentityClaims>): 
       return { name, description, uri, labels, tools: toolsOf(cluster.view, principal, app) };
     }),
   };
+}
+
+/** Whether an identity may be used for an app at all, whatever its roles reach. */
+function isFor({ app }: IdentityClaims, name: string): boolean {
+  return app === undefined || app === name;
 }
 
 async function recordRefusal(

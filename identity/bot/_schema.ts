@@ -9,7 +9,7 @@ import { DESTINATION_TYPES, unsupportedDestination } from "./unsupported.ts";
 /** Shortest lifetime or interval: below it a bot would do nothing but renew. */
 const MIN_DURATION = 1_000;
 
-const duration = z.string({ error: "expected a duration such as 1h or 20m" })
+export const duration = z.string({ error: "expected a duration such as 1h or 20m" })
   .transform((text, context) => {
     const ms = parseDuration(text);
     if (ms !== undefined && ms >= MIN_DURATION) return ms;
@@ -23,7 +23,7 @@ const duration = z.string({ error: "expected a duration such as 1h or 20m" })
     return z.NEVER;
   });
 
-const text = z.string().min(1, "expected some text");
+export const text = z.string().min(1, "expected some text");
 
 const account = z.string().regex(
   /^[A-Za-z0-9_][A-Za-z0-9._-]*\$?$/,
@@ -129,24 +129,5 @@ export const rootSchema = z.strictObject({
   outputs: z.array(z.unknown()).optional(),
 });
 
-/** Names that the original keeps for its own services. */
-const RESERVED = ["ca-rotation", "crl-cache", "heartbeat", "identity", "spiffe-trust-bundle-cache"];
-
-export const identitySchema = z.strictObject({
-  type: z.literal("identity"),
-  name: z.string().regex(/^[A-Za-z0-9_+-]+$/, "a name has letters, digits, and - _ +")
-    .refine((name) => !RESERVED.includes(name), "this name is reserved").optional(),
-  destination,
-  cluster: text.optional(),
-  ssh_config: z.literal("off", {
-    error: "tbot serves no SSH and writes no ssh_config: leave it out or set `ssh_config: off`",
-  }).optional(),
-  allow_reissue: z.boolean().optional(),
-  roles: z.array(text).min(1).optional(),
-  credential_ttl: duration.optional(),
-  renewal_interval: duration.optional(),
-});
-
 export type RawConfig = z.infer<typeof rootSchema>;
-export type RawIdentity = z.infer<typeof identitySchema>;
 export type RawDestination = z.infer<typeof destination>;

@@ -17,7 +17,7 @@ export interface BotConfig {
   readonly debug: boolean;
   /** Where health and metrics are served; nowhere without it. */
   readonly diagnostics: HostPort | undefined;
-  readonly services: readonly IdentityService[];
+  readonly services: readonly BotService[];
 }
 
 /** How the first connection knows the authority; later ones go by the stored CAs. */
@@ -49,17 +49,44 @@ export interface IdTokenOnboarding {
   readonly command?: readonly string[];
 }
 
-/** One `identity` service: an identity file and its companions in one destination. */
-export interface IdentityService {
+export type BotService = OutputService | TunnelService;
+
+/** A service that writes files. */
+export type OutputService = IdentityService | ApplicationService;
+
+interface Service {
   readonly name: string;
-  readonly destination: DestinationSpec;
-  /** The cluster that the identity must be for; any when absent. */
-  readonly cluster: string | undefined;
-  readonly allowReissue: boolean;
   /** A subset of the bot's roles; all when absent. */
   readonly roles: readonly string[] | undefined;
   readonly credentialTtl: number;
   readonly renewalInterval: number;
+}
+
+/** One `identity` service: an identity file and its companions in one destination. */
+export interface IdentityService extends Service {
+  readonly type: "identity";
+  readonly destination: DestinationSpec;
+  /** The cluster that the identity must be for; any when absent. */
+  readonly cluster: string | undefined;
+  readonly allowReissue: boolean;
+}
+
+/** Certificate and key that reach one app and no other. */
+export interface ApplicationService extends Service {
+  readonly type: "application";
+  readonly destination: DestinationSpec;
+  readonly app: string;
+  /** Whether certificate, key and CAs are written as `tls.crt`, `tls.key` and `tls.cas` as well. */
+  readonly specificTlsNaming: boolean;
+}
+
+/** A listener on this machine, for MCP clients that speak HTTP. */
+export interface TunnelService extends Service {
+  readonly type: "application-tunnel";
+  readonly app: string;
+  readonly listen: HostPort;
+  /** Names, beside loopback's, under which a request may ask for it. */
+  readonly allowedHosts: readonly string[];
 }
 
 export const DEFAULT_CREDENTIAL_TTL = 3_600_000;

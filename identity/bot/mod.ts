@@ -1,6 +1,13 @@
 /** tbot's engine: its configuration, and the loops that join, renew and write. */
 export type { Connect } from "./bot_identity.ts";
-export type { BotConfig, BotTrust, IdentityService, Onboarding } from "./config.ts";
+export type {
+  BotConfig,
+  BotService,
+  BotTrust,
+  IdentityService,
+  Onboarding,
+  TunnelService,
+} from "./config.ts";
 export {
   DEFAULT_CREDENTIAL_TTL,
   DEFAULT_RENEWAL_INTERVAL,
@@ -15,5 +22,7 @@ export { runBot } from "./run_bot.ts";
 export type { RunBotOptions } from "./run_bot.ts";
 export { renewAt } from "./schedule.ts";
 export type { Validity } from "./schedule.ts";
+export type { OpenTunnel, Tunnel } from "./tunnel.ts";
+export { isLoopback } from "./_service_schemas.ts";
 export { BotStatus } from "./status.ts";
 export type { Iteration, ServiceStatus } from "./status.ts";

@@ -1,25 +1,19 @@
-import { resolve } from "node:path";
 import { isScalar } from "yaml";
 import type { Document } from "yaml";
 import type { Problem } from "../../policy/mod.ts";
-import type { DestinationSpec } from "../destination/destination.ts";
 import { directorySpec } from "../destination/uri.ts";
 import { hostPort } from "../config/fields.ts";
 import type { HostPort } from "../config/fields.ts";
 import { IdentityError } from "../error.ts";
-import { placeOf, schemaProblems } from "../config/problems.ts";
+import { placeOf } from "../config/problems.ts";
 import type { Path, Source } from "../config/problems.ts";
 import { checkYaml, invalidConfig, parseYaml } from "../config/yaml.ts";
-import { identitySchema, rootSchema } from "./_schema.ts";
-import type { RawConfig, RawDestination, RawIdentity } from "./_schema.ts";
-import {
-  DEFAULT_CREDENTIAL_TTL,
-  DEFAULT_RENEWAL_INTERVAL,
-  DEFAULT_STORAGE,
-  MAX_CREDENTIAL_TTL,
-} from "./config.ts";
-import type { BotConfig, BotTrust, IdentityService, Onboarding } from "./config.ts";
-import { unsupportedService } from "./unsupported.ts";
+import { rootSchema } from "./_schema.ts";
+import type { RawConfig } from "./_schema.ts";
+import { DEFAULT_CREDENTIAL_TTL, DEFAULT_RENEWAL_INTERVAL, DEFAULT_STORAGE } from "./config.ts";
+import type { BotConfig, BotTrust, Onboarding } from "./config.ts";
+import { destinationSpec, lifetimeProblems, parseServices } from "./_services.ts";
+import type { Defaults } from "./_services.ts";
 
 export interface ParsedConfig {
   readonly config: BotConfig;
@@ -85,19 +79,7 @@ function assemble(raw: RawConfig, source: Source, overrides: ConfigOverrides): P
   };
   const key = raw.outputs === undefined ? "services" : "outputs";
   const storage = raw.storage ? destinationSpec(raw.storage) : directorySpec(DEFAULT_STORAGE);
-  const services = (raw[key] ?? []).flatMap((value, index) => {
-    const path = [key, index];
-    const service = parseService(value, path, source, problems);
-    if (!service) return [];
-    const assembled = assembleService(
-      service,
-      index,
-      defaults,
-      (at, message, hint) => report([...path, ...at], message, hint),
-    );
-    return [{ path, service: assembled }];
-  });
-  checkApart(services, storage, report);
+  const services = parseServices(raw[key] ?? [], [key], { source, defaults, storage, problems });
   const trust = trustOf(raw, overrides, (path, message) => report(path, message));
   if (problems.length > 0) throw invalidConfig(source.file, problems);
   return {
@@ -111,7 +93,7 @@ function assemble(raw: RawConfig, source: Source, overrides: ConfigOverrides): P
       diagnostics: overrides.diagAddr === undefined
         ? raw.diag_addr
         : givenAddress(overrides.diagAddr),
-      services: services.map(({ service }) => service),
+      services,
     },
     warnings: lifetimeProblems(defaults).map((found) => `${source.file}: ${found}`),
   };
@@ -137,94 +119,7 @@ function givenAddress(text: string): HostPort {
   throw new IdentityError("CONFIG_INVALID", `Cannot serve diagnostics: ${found}`);
 }
 
-interface Defaults {
-  readonly credentialTtl: number;
-  readonly renewalInterval: number;
-  readonly oneshot: boolean;
-}
-
 type Report = (path: Path, message: string, hint?: string) => void;
-
-function parseService(
-  value: unknown,
-  path: Path,
-  source: Source,
-  problems: Problem[],
-): RawIdentity | undefined {
-  const type = typeof value === "object" && value !== null && "type" in value ? value.type : value;
-  if (typeof type === "string" && type !== "identity") {
-    problems.push({
-      at: placeOf(source, [...path, "type"]),
-      message: unsupportedService(type),
-    });
-    return undefined;
-  }
-  const parsed = identitySchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  problems.push(...schemaProblems(source, identitySchema, parsed.error, path));
-  return undefined;
-}
-
-function assembleService(
-  raw: RawIdentity,
-  index: number,
-  defaults: Defaults,
-  report: Report,
-): IdentityService {
-  if ((raw.credential_ttl === undefined) !== (raw.renewal_interval === undefined)) {
-    const [set, missing] = raw.credential_ttl === undefined
-      ? ["renewal_interval", "credential_ttl"]
-      : ["credential_ttl", "renewal_interval"];
-    report([set], `\`${set}\` needs \`${missing}\` beside it: set both or neither`);
-  }
-  const credentialTtl = raw.credential_ttl ?? defaults.credentialTtl;
-  const renewalInterval = raw.renewal_interval ?? defaults.renewalInterval;
-  if (raw.credential_ttl !== undefined && raw.renewal_interval !== undefined) {
-    const own = { credentialTtl, renewalInterval, oneshot: defaults.oneshot };
-    for (const found of lifetimeProblems(own)) report(["credential_ttl"], found);
-  }
-  return {
-    name: raw.name ?? `identity-${index + 1}`,
-    destination: destinationSpec(raw.destination),
-    cluster: raw.cluster,
-    allowReissue: raw.allow_reissue ?? false,
-    roles: raw.roles,
-    credentialTtl,
-    renewalInterval,
-  };
-}
-
-/** What the lifetimes of one certificate have against each other. */
-export function lifetimeProblems({ credentialTtl, renewalInterval, oneshot }: Defaults): string[] {
-  const found: string[] = [];
-  if (credentialTtl > MAX_CREDENTIAL_TTL) {
-    found.push("`credential_ttl` is above 24h, which is the longest that is issued");
-  }
-  if (!oneshot && credentialTtl <= renewalInterval) {
-    found.push("`credential_ttl` is not above `renewal_interval`: certificates would run out");
-  }
-  return found;
-}
-
-function checkApart(
-  services: readonly { path: Path; service: IdentityService }[],
-  storage: DestinationSpec,
-  report: Report,
-): void {
-  const names = new Set<string>();
-  const taken = new Set(storage.type === "directory" ? [resolve(storage.path)] : []);
-  for (const { path, service } of services) {
-    if (names.has(service.name)) report([...path, "name"], `"${service.name}" is used twice`);
-    names.add(service.name);
-    if (service.destination.type !== "directory") continue;
-    const directory = resolve(service.destination.path);
-    // Each output has a key of its own; two in one directory would overwrite each other's.
-    if (taken.has(directory)) {
-      report([...path, "destination", "path"], `the directory ${directory} is used twice`);
-    }
-    taken.add(directory);
-  }
-}
 
 function trustOf(raw: RawConfig, overrides: ConfigOverrides, report: Report): BotTrust {
   const pins = overrides.caPins ?? raw.onboarding?.ca_pins ?? [];
@@ -240,16 +135,4 @@ function trustOf(raw: RawConfig, overrides: ConfigOverrides, report: Report): Bo
   if (insecure) return { kind: "insecure" };
   if (pins.length > 0) return { kind: "pins", pins };
   return path === undefined ? { kind: "system" } : { kind: "file", path };
-}
-
-function destinationSpec(raw: RawDestination): DestinationSpec {
-  if (raw.type === "memory") return { type: "memory" };
-  const defaults = directorySpec(raw.path ?? "");
-  if (defaults.type === "memory") return defaults;
-  return {
-    ...defaults,
-    symlinks: raw.symlinks ?? defaults.symlinks,
-    acls: raw.acls ?? defaults.acls,
-    readers: raw.readers ?? [],
-  };
 }

@@ -8,12 +8,14 @@ import { runLoop } from "./_loop.ts";
 import type { Loop, LoopContext } from "./_loop.ts";
 import { openBotIdentity } from "./bot_identity.ts";
 import type { BotIdentity, Connect } from "./bot_identity.ts";
-import type { BotConfig, IdentityService } from "./config.ts";
-import { renewOutput } from "./identity_output.ts";
+import type { BotConfig } from "./config.ts";
 import { lockStorage } from "./lock.ts";
 import type { Reload } from "./reload.ts";
 import { pauseAfterSuccess } from "./schedule.ts";
 import { BotStatus } from "./status.ts";
+import type { OpenTunnel } from "./tunnel.ts";
+import { openWorker } from "./worker.ts";
+import type { Worker } from "./worker.ts";
 
 export interface RunBotOptions {
   readonly config: BotConfig;
@@ -25,13 +27,10 @@ export interface RunBotOptions {
   readonly log: Log;
   /** Hears how the services fare. */
   readonly status?: BotStatus;
+  /** Makes the listeners of tunnels; without it there can be none. */
+  readonly openTunnel?: OpenTunnel;
   /** From 0 to 1, as `Math.random` (default). */
   readonly random?: () => number;
-}
-
-interface Output {
-  readonly service: IdentityService;
-  readonly destination: Destination;
 }
 
 /** The name that the bot's own identity has among the services: the original's. */
@@ -39,48 +38,53 @@ const BOT_LOOP = "identity";
 
 /** Rounds of tries before a loop waits for its next turn. */
 const BOT_TRIES = 7;
-const OUTPUT_TRIES = 5;
+const SERVICE_TRIES = 5;
 
 /** Joins, renews and writes until the signal ends it; in one-shot mode, once. */
 export async function runBot(options: RunBotOptions): Promise<void> {
   const { config, log } = options;
   const storage = openDestination(config.storage, log);
-  const outputs = config.services.map((service) => ({
-    service,
-    destination: openDestination(service.destination, log),
-  }));
+  const workers = servicesOf(config, log).map((service) => openWorker(service, options));
   await storage.prepare();
   const lock = config.storage.type === "directory"
     ? await lockStorage(resolve(config.storage.path))
     : undefined;
   try {
     // Now rather than later: a join uses up its token.
-    for (const { destination } of outputs) await destination.prepare();
-    await (config.oneshot ? runOnce : runForever)(options, storage, outputs);
+    for (const worker of workers) await worker.prepare();
+    await (config.oneshot ? runOnce : runForever)(options, storage, workers);
   } catch (error) {
     if (!options.signal.aborted) throw error;
   } finally {
+    await Promise.all(workers.map((worker) => worker.close()));
     lock?.release();
   }
+}
+
+/** In one-shot mode nobody would be there to serve a tunnel. */
+function servicesOf({ oneshot, services }: BotConfig, log: Log): BotConfig["services"] {
+  if (!oneshot) return services;
+  return services.filter(({ name, type }) => {
+    if (type !== "application-tunnel") return true;
+    log.warn("a tunnel is left out in one-shot mode", { service: name });
+    return false;
+  });
 }
 
 async function runOnce(
   options: RunBotOptions,
   storage: Destination,
-  outputs: readonly Output[],
+  workers: readonly Worker[],
 ): Promise<void> {
   const bot = await openBotIdentity({ ...options, storage });
   await bot.renew();
-  for (const { service, destination } of outputs) {
-    await renewOutput(service, destination, bot);
-    logWritten(options.log, service, destination);
-  }
+  for (const worker of workers) await worker.renew(bot);
 }
 
 async function runForever(
   options: RunBotOptions,
   storage: Destination,
-  outputs: readonly Output[],
+  workers: readonly Worker[],
 ): Promise<void> {
   const ended = new AbortController();
   const usable = Promise.withResolvers<void>();
@@ -97,14 +101,14 @@ async function runForever(
     status: options.status ?? new BotStatus(options.clock),
   };
   context.status.expect(BOT_LOOP);
-  for (const { service } of outputs) context.status.expect(service.name);
+  for (const { service } of workers) context.status.expect(service.name);
   try {
     const bot = await openBotIdentity({ ...options, storage, signal: ended.signal });
     const loops = [
       runLoop(botLoop(options, bot, usable.resolve), context),
-      ...outputs.map(async (output) => {
+      ...workers.map(async (worker) => {
         await usable.promise;
-        await runLoop(outputLoop(options, output, bot), context);
+        await runLoop(workerLoop(options, worker, bot), context);
       }),
     ].map((loop) =>
       loop.catch((error) => {
@@ -146,16 +150,14 @@ function botLoop(options: RunBotOptions, bot: BotIdentity, onUsable: () => void)
   };
 }
 
-function outputLoop(options: RunBotOptions, output: Output, bot: BotIdentity): Loop {
-  const { service, destination } = output;
-  const { clock, log } = options;
+function workerLoop({ clock }: RunBotOptions, worker: Worker, bot: BotIdentity): Loop {
+  const { service } = worker;
   return {
     name: service.name,
-    tries: OUTPUT_TRIES,
+    tries: SERVICE_TRIES,
     interval: service.renewalInterval,
     async work() {
-      const notAfter = await renewOutput(service, destination, bot);
-      logWritten(log, service, destination);
+      const notAfter = await worker.renew(bot);
       const now = clock.now();
       return pauseAfterSuccess({ notBefore: now, notAfter }, service.renewalInterval, now);
     },
@@ -177,8 +179,4 @@ function isPassing(error: unknown): boolean {
     default:
       return false;
   }
-}
-
-function logWritten(log: Log, service: IdentityService, destination: Destination): void {
-  log.info("identity written", { service: service.name, destination: destination.name });
 }

@@ -5,15 +5,11 @@
 
 const KUBERNETES = "put an MCP server for the Kubernetes cluster behind app-agent";
 const DATABASE = "put an MCP server for the database behind app-agent";
-const BRIDGE = "write an `identity` with `allow_reissue: true`, and let the MCP client start " +
-  "`tsh mcp connect`";
 const SPIFFE =
   "use the files `tlscert` and `key` of an `identity`, whose certificate has a SPIFFE ID";
 
 const SERVICES: ReadonlyMap<string, string> = new Map([
-  ["application", BRIDGE],
-  ["application-proxy", BRIDGE],
-  ["application-tunnel", BRIDGE],
+  ["application-proxy", "use `application-tunnel`, one for each app"],
   ["database", DATABASE],
   ["database-tunnel", DATABASE],
   ["identity/key-agent", "use `identity`, which keeps its key in a file"],
@@ -31,9 +27,12 @@ const SERVICES: ReadonlyMap<string, string> = new Map([
 /** The types of service that the original has and tbot has not. */
 export const UNSUPPORTED_SERVICES: readonly string[] = [...SERVICES.keys()];
 
+/** The types of service that there are. */
+const SERVICE_TYPES = ["identity", "application", "application-tunnel"] as const;
+
 /** Why a type of service is none here, in a sentence. */
 export function unsupportedService(type: string): string {
-  return sentence("service", type, SERVICES, ["identity"]);
+  return sentence("service", type, SERVICES, SERVICE_TYPES);
 }
 
 const DESTINATIONS: ReadonlyMap<string, string> = new Map([
@@ -56,6 +55,10 @@ function sentence(
 ): string {
   const advice = instead.get(type);
   return advice === undefined
-    ? `there is no ${what} of type "${type}": use ${supported.join(" or ")}`
+    ? `there is no ${what} of type "${type}": use ${orList(supported)}`
     : `${what}s of type "${type}" are not supported: ${advice}`;
+}
+
+function orList(words: readonly string[]): string {
+  return `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
 }

@@ -83,9 +83,15 @@ function parseClaims(value: unknown): Claims | undefined {
         : undefined;
     case "identity": {
       const principal = parsePrincipal(value);
-      return principal && only(value, [...PRINCIPAL, "reissue"]) &&
-          typeof value.reissue === "boolean"
-        ? { kind: "identity", ...principal, reissue: value.reissue }
+      const { app } = value;
+      return principal && only(value, [...PRINCIPAL, "reissue", "app"]) &&
+          typeof value.reissue === "boolean" && (app === undefined || isText(app))
+        ? {
+          kind: "identity",
+          ...principal,
+          reissue: value.reissue,
+          ...(app !== undefined && { app }),
+        }
         : undefined;
     }
     case "session": {

@@ -27,6 +27,8 @@ export interface IdentityClaims extends Principal {
   readonly kind: "identity";
   /** Whether session certificates may be derived from it (`allow_reissue`). */
   readonly reissue: boolean;
+  /** The one app that sessions may be for, in the certificate of an `application`. */
+  readonly app?: string;
 }
 
 /** A certificate for one app and one session; refused at every endpoint of the authority. */

@@ -51,8 +51,8 @@ for (const [name, args, code, stdout] of answers) {
 
 const elsewhere: [string[], RegExp][] = [
   [
-    ["start", "application-tunnel", "--app-name=x", "--help"],
-    /^error: Cannot start a service: services of type "application-tunnel" are .* `tsh mcp connect`/,
+    ["start", "application-proxy", "--app-name=x", "--help"],
+    /^error: Cannot start a service: services of type "application-proxy" are .* `application-tunnel`/,
   ],
   [
     ["configure", "kubernetes/v2", "--destination=/x"],

@@ -220,6 +220,27 @@ test("no session without allow_reissue, without a role that reaches the app, or 
   );
 });
 
+test("an identity for one app opens sessions for that app, and sees no other", async (context) => {
+  const authority = await realAuthority(context);
+  await authority.addRole("dev", devRole);
+  await authority.addBot("robot", ["dev"]);
+  const second: App = { ...app, name: "second" };
+  await authority.cluster.store.update((tx) => tx.put("agent", AGENT, { apps: [app, second] }));
+  const bot = await authority.join("robot");
+  const client = authority.connect(await authority.issue(bot, { app: app.name }));
+  const { publicKey } = generateKeyPair();
+  assert.match((await client.openSession({ app: app.name, publicKey })).session, /^[0-9a-f-]{36}$/);
+  await assert.rejects(client.openSession({ app: "second", publicKey }), refused("ACCESS_DENIED"));
+  assert.deepEqual((await client.apps()).apps.map(({ name }) => name), [app.name]);
+  const whole = await authority.connect(await authority.issue(bot)).apps();
+  assert.deepEqual(whole.apps.map(({ name }) => name).sort(), [app.name, "second"].sort());
+  const issued = (await authority.cluster.store.latestEvents(100)).map(({ event }) => event)
+    .flatMap(({ identity }) =>
+      (identity as { route_to_app?: { name: string } })?.route_to_app ?? []
+    );
+  assert.ok(issued.some(({ name, ...rest }) => name === app.name && !("session_id" in rest)));
+});
+
 test("every endpoint refuses a caller without a certificate, or with one that is not ours", async (context) => {
   const authority = await realAuthority(context);
   const other = await realAuthority(context, { name: "other.test" });

@@ -34,6 +34,7 @@ test("the guide's configuration is read with its defaults", () => {
       debug: false,
       diagnostics: undefined,
       services: [{
+        type: "identity",
         name: "identity-1",
         destination: directory("/opt/machine-id"),
         cluster: undefined,
@@ -45,6 +46,40 @@ test("the guide's configuration is read with its defaults", () => {
     },
     warnings: [],
   });
+});
+
+test("an application and a tunnel are read with their defaults", () => {
+  const text = guide.slice(0, guide.indexOf("- type: identity")) + `- type: application
+  app_name: files
+  destination: {type: directory, path: /opt/files}
+  specific_tls_naming: true
+- type: application-tunnel
+  name: front
+  app_name: files
+  listen: tcp://127.0.0.1:8080
+  roles: [reader]
+`;
+  const times = { credentialTtl: 3_600_000, renewalInterval: 1_200_000 };
+  assert.deepEqual(parseBotConfig(text, "tbot.yaml").config.services, [
+    {
+      type: "application",
+      name: "application-1",
+      app: "files",
+      destination: directory("/opt/files"),
+      specificTlsNaming: true,
+      roles: undefined,
+      ...times,
+    },
+    {
+      type: "application-tunnel",
+      name: "front",
+      app: "files",
+      listen: { host: "127.0.0.1", port: 8080 },
+      allowedHosts: [],
+      roles: ["reader"],
+      ...times,
+    },
+  ]);
 });
 
 test("old names are read as the new ones", () => {
@@ -107,12 +142,30 @@ const wrong: Record<string, [string, string[]]> = {
   "an auth server": [guide + "auth_server: x:1\n", [
     "16:14: tbot reaches the authority through the cluster's port: use `proxy_server`",
   ]],
-  "another type of service": [guide.replace("type: identity", "type: application"), [
-    '11:9: services of type "application" are not supported: write an `identity` with ' +
-    "`allow_reissue: true`, and let the MCP client start `tsh mcp connect`",
+  "another type of service": [guide.replace("type: identity", "type: application-proxy"), [
+    '11:9: services of type "application-proxy" are not supported: use `application-tunnel`, one ' +
+    "for each app",
   ]],
+  "an application without an app": [guide.replace("type: identity", "type: application"), [
+    "11:3: the name of an app is missing",
+    "15:3: unknown key `allow_reissue`",
+  ]],
+  "a tunnel that the network reaches": [tunnel("tcp://0.0.0.0:8080"), [
+    "13:11: whoever reaches 0.0.0.0 acts as the bot: listen on 127.0.0.1, or name in " +
+    "`allowed_hosts` under which names this machine may be asked",
+  ]],
+  "a tunnel on a socket": [tunnel("unix:///run/mcp.sock"), [
+    "13:11: MCP clients speak HTTP over TCP: write tcp://127.0.0.1:PORT",
+  ]],
+  "a tunnel on no port": [tunnel("tcp://localhost"), [
+    '13:11: "tcp://localhost" is no address to listen on: write tcp://127.0.0.1:PORT',
+  ]],
+  "two tunnels on one address": [
+    tunnel("tcp://localhost:80") + tunnelService("tcp://localhost:80"),
+    ["16:11: the address localhost:80 is used twice"],
+  ],
   "a type of service that nobody has": [guide.replace("type: identity", "type: identty"), [
-    '11:9: there is no service of type "identty": use identity',
+    '11:9: there is no service of type "identty": use identity, application or application-tunnel',
   ]],
   "another join method": [guide.replace("join_method: token", "join_method: iam"), [
     '4:16: the join method "iam" is not supported: use generic_oidc where the machine is given an ' +
@@ -256,4 +309,12 @@ test("formatDuration() leaves out what is zero, and is read back", () => {
 
 function directory(path: string) {
   return { type: "directory", path, symlinks: "try-secure", acls: "try", readers: [] };
+}
+
+function tunnelService(listen: string): string {
+  return `- type: application-tunnel\n  app_name: files\n  listen: ${listen}\n`;
+}
+
+function tunnel(listen: string): string {
+  return guide.slice(0, guide.indexOf("- type: identity")) + tunnelService(listen);
 }

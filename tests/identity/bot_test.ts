@@ -16,9 +16,9 @@ import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createReload, parseBotConfig, runBot } from "../../identity/bot/mod.ts";
-import type { RunBotOptions } from "../../identity/bot/mod.ts";
+import type { OpenTunnel, RunBotOptions } from "../../identity/bot/mod.ts";
 import { caPin, identityExpiry, parseIdentityFile, publicKeyOf } from "../../identity/mod.ts";
-import type { Log, LogFields } from "../../identity/mod.ts";
+import type { IdentityFile, Log, LogFields } from "../../identity/mod.ts";
 import { readCertificate, verifyCertificate } from "../../identity/x509/mod.ts";
 import type { BotClaims } from "../../identity/x509/claims.ts";
 import { FakeAuthority, refusal } from "../support/fake_authority.ts";
@@ -364,6 +364,74 @@ test("roles and allow_reissue of a service reach the certificate", async (contex
   assert.deepEqual([claims.reissue, claims.roles], [true, ["reader"]]);
 });
 
+test("an application is one app's identity, with the names that programs insist on", async (context) => {
+  const bot = await setUp(context, { application: "specific_tls_naming: true" });
+  await bot.once();
+  assert.deepEqual(
+    readdirSync(bot.output).sort(),
+    [
+      ...OUTPUT_FILES,
+      "tls.cas",
+      "tls.crt",
+      "tls.key",
+    ].sort(),
+  );
+  const identity = bot.identity();
+  const { claims } = readCertificate(identity.tlsCertificate);
+  assert.ok(claims.kind === "identity");
+  assert.deepEqual([claims.app, claims.reissue], ["files", true]);
+  assert.equal(bot.read("tls.crt"), bot.read("tlscert"));
+  assert.equal(bot.read("tls.key"), bot.read("key"));
+  assert.equal(bot.read("tls.cas"), bot.read("teleport-host-ca.crt"));
+});
+
+test("an application has other names only when it is told so", async (context) => {
+  const bot = await setUp(context, { application: "specific_tls_naming: false" });
+  await bot.once();
+  assert.deepEqual(readdirSync(bot.output).sort(), OUTPUT_FILES);
+});
+
+test("a tunnel listens before the token is used, has an identity of one app, and is closed", async (context) => {
+  const bot = await setUp(context, { tunnel: true });
+  const events: string[] = [];
+  const used: IdentityFile[] = [];
+  const openTunnel: OpenTunnel = ({ app, listen }) => ({
+    listen: () => {
+      events.push(`listen ${app} ${listen.port} ${bot.authority.calls.length}`);
+      return Promise.resolve();
+    },
+    use: (identity) => void used.push(identity),
+    close: () => {
+      events.push("close");
+      return Promise.resolve();
+    },
+  });
+  const running = bot.start({ openTunnel });
+  await bot.clock.asleep(2);
+  await bot.clock.step(2);
+  await bot.clock.asleep(2);
+  await running.stop();
+  assert.deepEqual(events, ["listen files 8080 0", "close"]);
+  const claims = used.map(({ tlsCertificate }) => readCertificate(tlsCertificate).claims);
+  assert.ok(claims.every((it) => it.kind === "identity" && it.app === "files" && it.reissue));
+  // The key is never written down, so each identity has a new one.
+  assert.equal(new Set(used.map(({ key }) => key)).size, 2);
+  await bot.once({ openTunnel });
+  assert.equal(events.length, 2);
+  assert.ok(bot.logged("warn").some((line) => line.includes("one-shot")));
+});
+
+test("a tunnel that cannot listen is told before the token is used", async (context) => {
+  const bot = await setUp(context, { tunnel: true });
+  const openTunnel: OpenTunnel = () => ({
+    listen: () => Promise.reject(refusal("CONFIG_INVALID", "taken")),
+    use: () => {},
+    close: () => Promise.resolve(),
+  });
+  await assert.rejects(bot.run({ openTunnel }), { code: "CONFIG_INVALID" });
+  assert.deepEqual(bot.authority.calls, []);
+});
+
 test("a second bot on the same storage is turned away, and may start when the first has ended", async (context) => {
   const bot = await setUp(context);
   const running = bot.start();
@@ -435,11 +503,15 @@ interface Setup {
   readonly services?: boolean;
   readonly second?: boolean;
   readonly service?: string;
+  /** An `application` in place of the `identity`, with this line. */
+  readonly application?: string;
+  /** A tunnel in place of it. */
+  readonly tunnel?: boolean;
   readonly storage?: string;
   readonly more?: string;
 }
 
-type Changes = Partial<Pick<RunBotOptions, "connect">> & { readonly token?: string };
+type Changes = Partial<Pick<RunBotOptions, "connect" | "openTunnel">> & { readonly token?: string };
 
 async function setUp(context: TestContext, setup: Setup = {}) {
   const root = realpathSync(mkdtempSync(join(tmpdir(), "postern-bot-")));
@@ -462,7 +534,11 @@ async function setUp(context: TestContext, setup: Setup = {}) {
     error: write("error"),
   };
   const service = (path: string, more = "") =>
-    `- type: identity\n  destination: {type: directory, path: ${path}}\n${more}`;
+    setup.tunnel
+      ? "- type: application-tunnel\n  app_name: files\n  listen: tcp://127.0.0.1:8080\n"
+      : `- type: ${setup.application ? "application" : "identity"}\n` +
+        `  destination: {type: directory, path: ${path}}\n` +
+        (setup.application ? `  app_name: files\n  ${setup.application}\n` : more);
   const config = (token: string, oneshot: boolean) => {
     const onboarding = token === "" ? "" : `, join_method: token, token: ${token}`;
     const text = `version: v2
@@ -478,6 +554,7 @@ ${setup.services === false ? "  []\n" : service(output, setup.service)}${
   const options = (changes: Changes, oneshot: boolean, signal: AbortSignal): RunBotOptions => ({
     config: config(changes.token ?? "secret-token", oneshot),
     connect: changes.connect ?? authority.connect,
+    ...(changes.openTunnel && { openTunnel: changes.openTunnel }),
     clock,
     signal,
     reload,

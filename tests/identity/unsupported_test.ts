@@ -3,11 +3,9 @@ import { UNSUPPORTED_SERVICES, unsupportedService } from "../../identity/mod.ts"
 import { parseBotConfig } from "../../identity/bot/mod.ts";
 import { test } from "../support/harness.ts";
 
-/** The types that the original documents, beside `identity`; frozen here on purpose. */
+/** The types that the original documents, beside those of tbot; frozen here on purpose. */
 const ORIGINAL = [
-  "application",
   "application-proxy",
-  "application-tunnel",
   "database",
   "database-tunnel",
   "identity/key-agent",

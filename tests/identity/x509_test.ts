@@ -28,6 +28,7 @@ const identity: Claims = { kind: "identity", ...principal, reissue: true };
 const everyKind: readonly Claims[] = [
   { kind: "bot", bot: "robot", instance, generation: 7 },
   identity,
+  { ...identity, app: "files" },
   {
     kind: "session",
     ...principal,
@@ -59,7 +60,8 @@ async function issued(changes: Partial<CertificateRequest> = {}, ca: Ca = userCa
 }
 
 for (const claims of everyKind) {
-  test(`a ${claims.kind} certificate carries its claims and its SPIFFE ID`, async () => {
+  const what = "app" in claims && claims.kind === "identity" ? "an app's" : `a ${claims.kind}`;
+  test(`${what} certificate carries its claims and its SPIFFE ID`, async () => {
     const ca = claims.kind === "host" ? hostCa : userCa;
     const usage = claims.kind === "host" ? "server" : "client";
     const made = await issueCertificate(ca, request({ claims, usage: [usage] }));
@@ -131,6 +133,7 @@ const unissuable: Record<string, unknown> = {
   "an instance in upper case": { ...identity, instance: instance.toUpperCase() },
   "an unknown kind": { ...identity, kind: "admin" },
   "a field too many": { ...identity, admin: true },
+  "an app without a name": { ...identity, app: "" },
   "roles that are not text": { ...identity, roles: [1] },
   "too many roles": { ...identity, roles: Array.from({ length: 2_000 }, (_, i) => `role-${i}`) },
 };

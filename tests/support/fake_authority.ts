@@ -133,9 +133,9 @@ export class FakeAuthority {
   async #issueIdentity(options: ConnectOptions, request: IdentityRequest) {
     const { claims: { bot, instance } } = await this.#caller(options);
     const roles = request.roles ?? ["access"];
-    const { publicKey, ttl, reissue } = request;
+    const { publicKey, ttl, reissue, app } = request;
     const claims = { kind: "identity", bot, instance, roles, traits: {}, reissue } as const;
-    return await this.#issue(claims, publicKey, ttl);
+    return await this.#issue({ ...claims, ...(app !== undefined && { app }) }, publicKey, ttl);
   }
 
   async #caller({ credentials }: ConnectOptions) {

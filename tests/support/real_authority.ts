@@ -37,7 +37,10 @@ export interface RealAuthority {
   addApp(app: App): Promise<void>;
   /** Joins and issues an output, as tbot does. */
   join(bot: string): Promise<Credentials>;
-  issue(bot: Credentials, options?: { reissue?: boolean; roles?: string[] }): Promise<Credentials>;
+  issue(
+    bot: Credentials,
+    options?: { reissue?: boolean; roles?: string[]; app?: string },
+  ): Promise<Credentials>;
   auditTypes(): Promise<string[]>;
 }
 
@@ -86,9 +89,9 @@ export async function realAuthority(
       const { tls } = await connect().join({ method: "token", token, publicKey, ttl: TTL });
       return { certificate: tls, key };
     },
-    async issue(bot, { reissue = true, roles } = {}) {
+    async issue(bot, { reissue = true, roles, app } = {}) {
       const { publicKey, privateKey: key } = generateKeyPair();
-      const asked = { publicKey, ttl: TTL, reissue, ...(roles ? { roles } : {}) };
+      const asked = { publicKey, ttl: TTL, reissue, ...(roles && { roles }), ...(app && { app }) };
       const { tls } = await connect(bot).issueIdentity(asked);
       return { certificate: tls, key };
     },

@@ -3,16 +3,18 @@ import type { Destination } from "../destination/destination.ts";
 import { IdentityError } from "../error.ts";
 import { identityExpiry } from "../identity_check.ts";
 import { formatIdentityFile } from "../identity_file.ts";
+import type { IdentityFile } from "../identity_file.ts";
 import { generateKeyPair, normalizePublicKey, publicKeyOf } from "../keys.ts";
 import type { KeyPair } from "../keys.ts";
 import { sshPublicKey } from "../ssh/keys.ts";
 import type { BotIdentity } from "./bot_identity.ts";
-import type { IdentityService } from "./config.ts";
+import type { IdentityService, OutputService } from "./config.ts";
+import { identityRequest } from "./identity_request.ts";
 import { assembleIdentity } from "./stored_identity.ts";
 
 /** Issues the certificates of one output and writes its files; returns when they run out. */
 export async function renewOutput(
-  service: IdentityService,
+  service: OutputService,
   destination: Destination,
   bot: BotIdentity,
 ): Promise<Date> {
@@ -20,30 +22,33 @@ export async function renewOutput(
   await destination.prepare();
   const key = await keptKey(destination);
   const issued = await bot.call((client) =>
-    client.issueIdentity({
-      publicKey: key.publicKey,
-      ttl: Math.floor(service.credentialTtl / 1_000),
-      reissue: service.allowReissue,
-      ...(service.roles ? { roles: service.roles } : {}),
-    })
+    client.issueIdentity(identityRequest(service, key.publicKey))
   );
-  const { cluster } = issued.trust;
-  if (service.cluster !== undefined && service.cluster !== cluster) {
-    throw new IdentityError(
-      "CONFIG_INVALID",
-      `Cannot write an identity for the cluster "${service.cluster}": this is "${cluster}"`,
-      { hint: "Correct `cluster` of the service, or leave it out" },
-    );
+  if (service.type === "identity") checkCluster(service, issued.trust.cluster);
+  for (const [file, content] of outputFiles(service, key, issued)) {
+    await destination.write(file, content);
   }
-  for (const [file, content] of outputFiles(key, issued)) await destination.write(file, content);
   return identityExpiry({ tlsCertificate: issued.tls });
 }
 
+function checkCluster({ cluster: wanted }: IdentityService, cluster: string): void {
+  if (wanted === undefined || wanted === cluster) return;
+  throw new IdentityError(
+    "CONFIG_INVALID",
+    `Cannot write an identity for the cluster "${wanted}": this is "${cluster}"`,
+    { hint: "Correct `cluster` of the service, or leave it out" },
+  );
+}
+
 /**
- * The files of an identity output in the order of writing. `identity` is last: whoever waits for
+ * The files of an output in the order of writing. `identity` is last: whoever waits for
  * it finds the others there. All are for one key, so that any mixture of old and new is valid.
  */
-export function outputFiles(key: KeyPair, issued: IssuedCertificates): [string, string][] {
+export function outputFiles(
+  service: OutputService,
+  key: KeyPair,
+  issued: IssuedCertificates,
+): [string, string][] {
   const identity = assembleIdentity(key.privateKey, issued);
   return [
     ["key", key.privateKey],
@@ -53,7 +58,18 @@ export function outputFiles(key: KeyPair, issued: IssuedCertificates): [string, 
     ["known_hosts", lines(identity.sshCas)],
     ["key-cert.pub", lines([identity.sshCertificate])],
     ["tlscert", lines([identity.tlsCertificate])],
+    ...specificFiles(service, identity),
     ["identity", formatIdentityFile(identity)],
+  ];
+}
+
+/** The names that some programs insist on. */
+function specificFiles(service: OutputService, identity: IdentityFile): [string, string][] {
+  if (service.type !== "application" || !service.specificTlsNaming) return [];
+  return [
+    ["tls.key", identity.key],
+    ["tls.cas", lines(identity.tlsCas)],
+    ["tls.crt", lines([identity.tlsCertificate])],
   ];
 }
 

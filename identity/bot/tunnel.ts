@@ -1,0 +1,36 @@
+import { identityExpiry } from "../identity_check.ts";
+import type { IdentityFile } from "../identity_file.ts";
+import { generateKeyPair, normalizePublicKey } from "../keys.ts";
+import type { BotIdentity } from "./bot_identity.ts";
+import type { TunnelService } from "./config.ts";
+import { identityRequest } from "./identity_request.ts";
+import { assembleIdentity } from "./stored_identity.ts";
+
+/** A listener that carries messages to one app. It is made elsewhere: this room knows no wire. */
+export interface Tunnel {
+  /** Begins to listen; rejects when that is not possible. */
+  listen(): Promise<void>;
+  /** Sessions from now on are opened with this identity; those that are open stay. */
+  use(identity: IdentityFile): void;
+  /** Ends sessions and listener. */
+  close(): Promise<void>;
+}
+
+/** Makes a tunnel; nothing listens yet. */
+export type OpenTunnel = (service: TunnelService) => Tunnel;
+
+/** Gives a tunnel a fresh identity, whose key never leaves the memory; returns when it runs out. */
+export async function renewTunnel(
+  service: TunnelService,
+  tunnel: Tunnel,
+  bot: BotIdentity,
+): Promise<Date> {
+  const key = generateKeyPair();
+  const publicKey = normalizePublicKey(key.publicKey);
+  const issued = await bot.call((client) =>
+    client.issueIdentity(identityRequest(service, publicKey))
+  );
+  const identity = assembleIdentity(key.privateKey, issued);
+  tunnel.use(identity);
+  return identityExpiry(identity);
+}

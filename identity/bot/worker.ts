@@ -1,0 +1,51 @@
+import { openDestination } from "../destination/open_destination.ts";
+import { IdentityError } from "../error.ts";
+import type { Log } from "../log.ts";
+import type { BotIdentity } from "./bot_identity.ts";
+import type { BotService } from "./config.ts";
+import { renewOutput } from "./output.ts";
+import { renewTunnel } from "./tunnel.ts";
+import type { OpenTunnel } from "./tunnel.ts";
+
+/** One service at work: what the loops know of it. */
+export interface Worker {
+  readonly service: BotService;
+  /** Makes sure that it could do its work, before anything is issued for it. */
+  prepare(): Promise<void>;
+  /** Fetches fresh credentials and puts them to use; returns when they run out. */
+  renew(bot: BotIdentity): Promise<Date>;
+  close(): Promise<void>;
+}
+
+/** The worker of a service; nothing is touched yet. */
+export function openWorker(
+  service: BotService,
+  { log, openTunnel }: { readonly log: Log; readonly openTunnel?: OpenTunnel | undefined },
+): Worker {
+  if (service.type === "application-tunnel") {
+    if (!openTunnel) {
+      throw new IdentityError(
+        "INTERNAL",
+        `Cannot run "${service.name}": there are no tunnels here`,
+      );
+    }
+    const tunnel = openTunnel(service);
+    return {
+      service,
+      prepare: () => tunnel.listen(),
+      renew: (bot) => renewTunnel(service, tunnel, bot),
+      close: () => tunnel.close(),
+    };
+  }
+  const destination = openDestination(service.destination, log);
+  return {
+    service,
+    prepare: () => destination.prepare(),
+    async renew(bot) {
+      const notAfter = await renewOutput(service, destination, bot);
+      log.info("identity written", { service: service.name, destination: destination.name });
+      return notAfter;
+    },
+    close: () => Promise.resolve(),
+  };
+}
