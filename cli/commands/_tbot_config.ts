@@ -5,13 +5,16 @@ import { DEFAULT_STORAGE } from "../../identity/bot/mod.ts";
 import { parseDestinationUri } from "../../identity/destination/mod.ts";
 import type { DestinationSpec } from "../../identity/destination/mod.ts";
 import type { TbotHost } from "./_tbot_host.ts";
-import type { GlobalOptions, IdentityOptions, JoinOptions } from "./_tbot_options.ts";
+import type { GlobalOptions, JoinOptions, OutputOptions } from "./_tbot_options.ts";
+import type { DescribedService } from "./_tbot_services.ts";
 
-/** The configuration file that says what the options of `start identity` say. */
-export function identityConfigText(
-  options: IdentityOptions & GlobalOptions,
+/** The configuration file that says what the options say: one service, and what is around it. */
+export function configText(
+  service: DescribedService,
+  globals: GlobalOptions,
   env: TbotHost["env"],
 ): string {
+  const options = { ...service.options, ...globals };
   const token = options.token ?? env["TELEPORT_BOT_TOKEN"];
   const ttl = options.credentialTtl ?? options.certificateTtl;
   return stringify(defined({
@@ -29,17 +32,39 @@ export function identityConfigText(
       ca_pins: options.caPin,
     }),
     storage: destination(parseDestinationUri(options.storage ?? DEFAULT_STORAGE)),
-    services: [defined({
-      type: "identity",
-      name: options.name,
-      destination: destination(parseDestinationUri(options.destination), [
-        ...(options.readerUser ?? []).map((user) => ({ user })),
-        ...(options.readerGroup ?? []).map((group) => ({ group })),
-      ]),
-      cluster: options.cluster,
-      allow_reissue: options.allowReissue,
-    })],
+    services: [defined({ type: service.type, name: options.name, ...fieldsOf(service) })],
   }));
+}
+
+/** What is particular to a service, under the names of the file. */
+function fieldsOf({ type, options }: DescribedService): Record<string, unknown> {
+  switch (type) {
+    case "identity":
+      return {
+        destination: outputDestination(options),
+        cluster: options.cluster,
+        allow_reissue: options.allowReissue,
+      };
+    case "application":
+      return {
+        app_name: options.app,
+        destination: outputDestination(options),
+        specific_tls_naming: options.specificTlsExtensions,
+      };
+    case "application-tunnel":
+      return {
+        app_name: options.app,
+        listen: options.listen,
+        allowed_hosts: options.allowedHost,
+      };
+  }
+}
+
+function outputDestination({ destination: uri, readerGroup = [], readerUser = [] }: OutputOptions) {
+  return destination(parseDestinationUri(uri), [
+    ...readerUser.map((user) => ({ user })),
+    ...readerGroup.map((group) => ({ group })),
+  ]);
 }
 
 /** What the options and the environment set in place of a configuration file. */

@@ -25,17 +25,30 @@ export type JoinOptions = {
   diagAddr?: string;
 };
 
-export type IdentityOptions = JoinOptions & {
-  destination: string;
+/** What every service takes that is described on the command line. */
+export type ServiceOptions = JoinOptions & {
   storage?: string;
   name?: string;
-  cluster?: string;
-  allowReissue?: true;
   credentialTtl?: string;
   certificateTtl?: string;
   renewalInterval?: string;
+};
+
+/** What those take that write files. */
+export type OutputOptions = ServiceOptions & {
+  destination: string;
   readerUser?: string[];
   readerGroup?: string[];
+};
+
+export type IdentityOptions = OutputOptions & { cluster?: string; allowReissue?: true };
+
+export type ApplicationOptions = OutputOptions & { app: string; specificTlsExtensions?: true };
+
+export type TunnelOptions = ServiceOptions & {
+  app: string;
+  listen: string;
+  allowedHost?: string[];
 };
 
 export type TbotRoot = Command<[], GlobalOptions>;
@@ -72,21 +85,48 @@ export function withJoinOptions(command: Command): Command<[], JoinOptions> {
     .option("--diag-addr <host:port>", "where to serve health and metrics");
 }
 
-/** The options of an identity output that is described on the command line. */
-export function withIdentityOptions(command: Command): Command<[], IdentityOptions> {
+function withServiceOptions(command: Command): Command<[], ServiceOptions> {
   return withJoinOptions(command)
-    .requiredOption("--destination <uri>", "where to write: a path, file:///path or memory://")
     .option("--storage <uri>", "where tbot keeps its own identity")
-    .option("--name <name>", "name of the output in logs")
-    .option("--cluster <name>", "cluster that the identity must be for")
-    .option("--allow-reissue", "let sessions be derived from the identity, as tsh needs")
+    .option("--name <name>", "name of the service in logs")
     .option("--credential-ttl <duration>", "how long certificates last (1h)", duration)
     .option("--certificate-ttl <duration>", "old name of --credential-ttl", duration)
-    .option("--renewal-interval <duration>", "how often certificates are renewed (20m)", duration)
+    .option("--renewal-interval <duration>", "how often certificates are renewed (20m)", duration);
+}
+
+function withOutputOptions(command: Command): Command<[], OutputOptions> {
+  return withServiceOptions(command)
+    .requiredOption("--destination <uri>", "where to write: a path, file:///path or memory://")
     .option("--reader-user <user>", "local user who may read the output; may be repeated", collect)
     .option(
       "--reader-group <group>",
       "local group that may read the output; may be repeated",
+      collect,
+    );
+}
+
+/** The options of an identity output that is described on the command line. */
+export function withIdentityOptions(command: Command): Command<[], IdentityOptions> {
+  return withOutputOptions(command)
+    .option("--cluster <name>", "cluster that the identity must be for")
+    .option("--allow-reissue", "let sessions be derived from the identity, as tsh needs");
+}
+
+/** The options of an application. */
+export function withApplicationOptions(command: Command): Command<[], ApplicationOptions> {
+  return withOutputOptions(command)
+    .requiredOption("--app <name>", "the app that the certificate is for")
+    .option("--specific-tls-extensions", "write tls.crt, tls.key and tls.cas as well");
+}
+
+/** The options of a tunnel. */
+export function withTunnelOptions(command: Command): Command<[], TunnelOptions> {
+  return withServiceOptions(command)
+    .requiredOption("--app <name>", "the app that the tunnel leads to")
+    .requiredOption("--listen <uri>", "where MCP clients find it: tcp://127.0.0.1:PORT")
+    .option(
+      "--allowed-host <name>",
+      "a name of this machine that clients may ask for, beside localhost; may be repeated",
       collect,
     );
 }

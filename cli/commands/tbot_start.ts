@@ -1,13 +1,15 @@
 import { IdentityError } from "../../identity/mod.ts";
-import type { ParsedConfig } from "../../identity/bot/mod.ts";
+import type { Log } from "../../identity/mod.ts";
+import type { OpenTunnel, ParsedConfig } from "../../identity/bot/mod.ts";
 import { readBotFile } from "./_tbot_file.ts";
 import { openTbotDiagnostics } from "./_tbot_diagnostics.ts";
 import type { TbotHost } from "./_tbot_host.ts";
-import { withIdentityOptions, withJoinOptions } from "./_tbot_options.ts";
-import type { GlobalOptions, IdentityOptions, JoinOptions, TbotRoot } from "./_tbot_options.ts";
-import { refuseUnsupportedServices } from "./_tbot_unsupported.ts";
+import { withJoinOptions } from "./_tbot_options.ts";
+import type { GlobalOptions, JoinOptions, TbotRoot } from "./_tbot_options.ts";
+import { addServices } from "./_tbot_services.ts";
+import type { DescribedService } from "./_tbot_services.ts";
 
-/** `tbot start`, from a configuration file, and `tbot start identity`, from options alone. */
+/** `tbot start`, from a configuration file, and `tbot start TYPE`, from options alone. */
 export function addStart(root: TbotRoot, host: TbotHost): void {
   const start = withJoinOptions(root.command("start").description("Start the bot"))
     .option("--destination-dir <path>", "old form of `start identity --destination`")
@@ -17,20 +19,15 @@ export function addStart(root: TbotRoot, host: TbotHost): void {
       const { destinationDir, dataDir, ...join } = options;
       if (destinationDir !== undefined) {
         const storage = dataDir === undefined ? {} : { storage: dataDir };
-        return await startIdentity(
-          { ...join, ...storage, destination: destinationDir },
-          globals,
-          host,
-        );
+        const options = { ...join, ...storage, destination: destinationDir };
+        return await startService({ type: "identity", options }, globals, host);
       }
       await startFromFile(join, globals, host);
     });
-  withIdentityOptions(start.command("identity").aliases(["ssh", "id"]))
-    .description("Start the bot with one identity output, without a configuration file")
-    .action((_, command) =>
-      startIdentity({ ...start.opts(), ...command.opts() }, root.opts(), host)
-    );
-  refuseUnsupportedServices(start);
+  addServices(start, {
+    description: (what) => `Start the bot with ${what}, without a configuration file`,
+    act: (service) => startService(service, root.opts(), host),
+  });
 }
 
 async function startFromFile(
@@ -48,8 +45,8 @@ async function startFromFile(
   );
 }
 
-async function startIdentity(
-  options: IdentityOptions,
+async function startService(
+  service: DescribedService,
   globals: GlobalOptions,
   host: TbotHost,
 ): Promise<void> {
@@ -61,9 +58,9 @@ async function startIdentity(
     );
   }
   const { parseBotConfig } = await import("../../identity/bot/mod.ts");
-  const { identityConfigText } = await import("./_tbot_config.ts");
+  const { configText } = await import("./_tbot_config.ts");
   // The places in its errors are those of what `tbot configure` prints for the same options.
-  const text = identityConfigText({ ...options, ...globals }, host.env);
+  const text = configText(service, globals, host.env);
   await run(parseBotConfig(text, "(options)"), globals, host);
 }
 
@@ -88,8 +85,31 @@ async function run(
     const { clock, connect, signal } = host;
     await using diagnostics = await openTbotDiagnostics(config, { clock, log });
     const { status } = diagnostics;
-    await runBot({ config, connect, clock, signal, reload, log, status });
+    const openTunnel = await tunnelsOf(config, host, log);
+    await runBot({
+      config,
+      connect,
+      clock,
+      signal,
+      reload,
+      log,
+      status,
+      ...(openTunnel && { openTunnel }),
+    });
   } finally {
     for (const stop of stops) stop();
   }
+}
+
+/** How tunnels are made; what carries them is loaded only when there is one. */
+async function tunnelsOf(
+  { proxyServer: proxy, services }: ParsedConfig["config"],
+  { clock, connect, version }: TbotHost,
+  log: Log,
+): Promise<OpenTunnel | undefined> {
+  if (!services.some(({ type }) => type === "application-tunnel")) return undefined;
+  const { Tunnel } = await import("../../relay/tunnel/mod.ts");
+  const common = { proxy, clock, log, client: `tbot/${version}`, connectAuthority: connect };
+  return ({ allowedHosts, app, listen, name }) =>
+    new Tunnel({ ...common, name, app, listen, allowedHosts });
 }

@@ -46,10 +46,11 @@ export class Opener {
 
   /** What is known stays good until it expires, whatever became of the file. */
   async #currentIdentity(): Promise<IdentityFile> {
-    const { identity, identityPath, log } = this.#options;
-    if (this.#identity === undefined) return identity ?? await readIdentityFile(identityPath);
+    const { identity, identityPath, log, options } = this.#options;
+    const read = options?.readIdentity ?? (() => readIdentityFile(identityPath));
+    if (this.#identity === undefined) return identity ?? await read();
     try {
-      return await readIdentityFile(identityPath);
+      return await read();
     } catch (error) {
       log.debug("Kept the identity: the file cannot be read", { error: String(error) });
       return this.#identity;

@@ -30,4 +30,6 @@ export interface BridgeSettings {
   readonly client?: string;
   readonly connectAuthority?: (options: ConnectOptions) => AuthorityClient;
   readonly clock?: Clock;
+  /** Gives the identity for each session; otherwise it is read from its file. */
+  readonly readIdentity?: () => Promise<IdentityFile>;
 }

@@ -165,6 +165,76 @@ services:
   });
 });
 
+test("`tbot configure` describes an application and a tunnel as well", async (context) => {
+  const bot = await setUp(context);
+  const common = ["--proxy-server=demo.test:443", "--storage=memory://", "--app=files"];
+  await bot.run([
+    "configure",
+    "application",
+    ...common,
+    "--destination=/opt/files",
+    "--specific-tls-extensions",
+  ]);
+  const before = `version: v2
+proxy_server: demo.test:443
+onboarding: {}
+storage:
+  type: memory
+services:
+`;
+  assert.equal(
+    bot.output(),
+    `${before}  - type: application
+    app_name: files
+    destination:
+      type: directory
+      path: /opt/files
+    specific_tls_naming: true
+`,
+  );
+  const listen = "--listen=tcp://0.0.0.0:8080";
+  await assert.rejects(bot.run(["configure", "application-tunnel", ...common, listen]), {
+    message: /whoever reaches 0\.0\.0\.0 acts as the bot/,
+  });
+  const told = ["--allowed-host=mcp.internal", "--name=front"];
+  await bot.run(["configure", "app-tunnel", ...common, listen, ...told]);
+  assert.equal(
+    bot.output(),
+    `${before}  - type: application-tunnel
+    name: front
+    app_name: files
+    listen: tcp://0.0.0.0:8080
+    allowed_hosts:
+      - mcp.internal
+`,
+  );
+});
+
+test("`tbot start application-tunnel` listens as long as it runs", async (context) => {
+  const bot = await setUp(context);
+  const controller = new AbortController();
+  const port = await freePort();
+  const running = bot.run([
+    "start",
+    "application-tunnel",
+    "--app=files",
+    `--listen=tcp://127.0.0.1:${port}`,
+    `--storage=${bot.root}/bot`,
+    "--proxy-server=demo.test:443",
+    "--token=secret-token",
+    `--ca-pin=${bot.pin}`,
+  ], controller.signal);
+  // The two loops, and the tunnel that looks after its sessions.
+  await bot.clock.asleep(3);
+  const url = `http://127.0.0.1:${port}/mcp`;
+  const foreign = { headers: { origin: "https://evil.example" } };
+  assert.equal((await fetch(url, foreign)).status, 403);
+  assert.equal((await fetch(url, { headers: { accept: "text/event-stream" } })).status, 400);
+  controller.abort();
+  await running;
+  await assert.rejects(fetch(url));
+});
+
 test("`tbot version` prints the version", async (context) => {
   const bot = await setUp(context);
   await bot.run(["version"]);

@@ -17,6 +17,9 @@ export const requirements = {
   "cluster.data_dir": "a data directory is for its owner alone, 0700",
   "cluster.offline_tctl": "tctl works on the same host without a login, also when nothing runs",
   "tbot.daemon": "tbot goes on running, and renews its outputs",
+  "tbot.tunnel":
+    "an MCP client over HTTP reaches an app through tbot, without a credential of its own",
+  "tbot.application": "tbot writes an identity that is good for one app alone",
   "bad.role": "a role that cannot be used is refused with file, line and column; nothing is stored",
   "bad.app": "an app that does not exist or is not allowed is refused, and the client is told",
   "bad.identity_missing": "a missing identity file is named, with what to do",
