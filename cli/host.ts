@@ -6,7 +6,7 @@ import { basename } from "node:path";
 import process from "node:process";
 import type { Readable, Writable } from "node:stream";
 import { isatty } from "node:tty";
-import { connectAuthority, systemClock, VERSION } from "../identity/mod.ts";
+import { connectAuthority, systemClock, VERSION, watchClock } from "../identity/mod.ts";
 import type { AuthorityClient, Clock, ConnectOptions, Log } from "../identity/mod.ts";
 import { createLog, type LogFormat } from "./log.ts";
 
@@ -30,6 +30,8 @@ export interface Host {
   readonly signal: AbortSignal;
   /** Calls `listener` on a signal; returns how to stop that. */
   onSignal(name: "SIGHUP" | "SIGUSR1", listener: () => void): () => void;
+  /** Calls `listener` when the machine has slept, or its clock was set; returns how to stop that. */
+  onClockJump(listener: (ms: number) => void): () => void;
   /** A log on stderr: for people on a terminal, JSON otherwise, unless a format is given. */
   openLog(options: { readonly debug: boolean; readonly format?: LogFormat | undefined }): Log;
   connect(options: ConnectOptions): AuthorityClient;
@@ -91,6 +93,11 @@ export const host: Host = {
   onSignal(name, listener) {
     process.on(name, listener);
     return () => void process.off(name, listener);
+  },
+  onClockJump(listener) {
+    const stop = new AbortController();
+    void watchClock(systemClock, stop.signal, listener);
+    return () => stop.abort();
   },
   openLog: ({ debug, format }) =>
     createLog({

@@ -20,6 +20,18 @@ export function identityExpiry(file: Pick<IdentityFile, "tlsCertificate">): Date
   return new Date(new X509Certificate(file.tlsCertificate).validTo);
 }
 
+/**
+ * Milliseconds that a certificate which has just been issued holds for. By a clock of this machine
+ * that is plainly wrong, it would have ended already or not begun: then its own dates say it.
+ */
+export function freshLife(file: Pick<IdentityFile, "tlsCertificate">, now: Date): number {
+  const { validFrom, validTo } = new X509Certificate(file.tlsCertificate);
+  const end = Date.parse(validTo);
+  const whole = end - Date.parse(validFrom);
+  const left = end - now.getTime();
+  return left > 0 && left <= whole ? left : whole;
+}
+
 /** Throws `CERTIFICATE_EXPIRED` when the identity has ended at `now`. */
 export function checkIdentity(file: Pick<IdentityFile, "tlsCertificate">, now: Date): void {
   const expiry = identityExpiry(file);

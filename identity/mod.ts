@@ -24,6 +24,7 @@ export type { AuthorityClient, ConnectOptions, Trust } from "./authority/client.
 export type { ClusterView, Locked, Standing } from "./authority/view.ts";
 export { UNSUPPORTED_SERVICES, unsupportedService } from "./bot/unsupported.ts";
 export { systemClock } from "./clock.ts";
+export { watchClock } from "./watch_clock.ts";
 export type { OpenSession } from "./authority/admin/_local_agent.ts";
 export { type AppLimits, DEFAULT_APP_LIMITS } from "./limits.ts";
 export type { Clock } from "./clock.ts";

@@ -12,6 +12,8 @@ export interface TbotHost {
   readonly signal: AbortSignal;
   /** Calls `listener` on a signal; returns how to stop that. */
   onSignal(name: "SIGHUP" | "SIGUSR1", listener: () => void): () => void;
+  /** Calls `listener` when the machine has slept, or its clock was set; returns how to stop that. */
+  onClockJump(listener: (ms: number) => void): () => void;
   openLog(options: { readonly debug: boolean; readonly format?: LogFormat | undefined }): Log;
   readonly connect: Connect;
   /** Such as `0.1.0`. */

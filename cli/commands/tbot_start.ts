@@ -81,6 +81,12 @@ async function run(
     if (!reload.request()) log.warn("A reload is queued already, dropping this one.");
   };
   const stops = (["SIGHUP", "SIGUSR1"] as const).map((name) => host.onSignal(name, onReload));
+  stops.push(host.onClockJump((ms) => {
+    log.warn("the machine slept or its clock was set, renewing", {
+      seconds: Math.round(ms / 1000),
+    });
+    reload.request();
+  }));
   try {
     const { clock, connect, signal } = host;
     await using diagnostics = await openTbotDiagnostics(config, { clock, log });

@@ -4,7 +4,7 @@ import type { JoinRequest } from "../authority/api.ts";
 import type { Clock } from "../clock.ts";
 import type { Destination } from "../destination/destination.ts";
 import { IdentityError } from "../error.ts";
-import { identityExpiry } from "../identity_check.ts";
+import { freshLife, identityExpiry } from "../identity_check.ts";
 import type { IdentityFile } from "../identity_file.ts";
 import type { Log } from "../log.ts";
 import type { BotConfig, IdTokenOnboarding, Onboarding } from "./config.ts";
@@ -16,6 +16,7 @@ import {
   nextKey,
   saveIdentity,
 } from "./stored_identity.ts";
+import { isLocked, isOver, isPassing } from "./refusals.ts";
 import { readToken } from "./token.ts";
 import { unlessAborted } from "./_loop.ts";
 
@@ -34,8 +35,10 @@ export interface BotIdentityOptions {
 export interface BotIdentity {
   /** Whether there is an identity that has not run out. */
   isValid(): boolean;
-  /** Joins or renews, as what is stored asks for; returns the end of the new certificate. */
-  renew(): Promise<Date>;
+  /** Milliseconds that the identity is still good for; `undefined` when there is none. */
+  left(): number | undefined;
+  /** Joins or renews, as what is stored asks for; returns the milliseconds that the new certificate is good for. */
+  renew(): Promise<number>;
   /** Calls the authority as the bot. No renewal happens meanwhile: it would outdate the caller. */
   call<T>(use: (client: AuthorityClient) => Promise<T>): Promise<T>;
 }
@@ -49,7 +52,15 @@ export async function openBotIdentity(options: BotIdentityOptions): Promise<BotI
     log.info("the join token has changed, joining anew");
     identity = undefined;
   }
-  const isValid = () => identity !== undefined && clock.now() < identityExpiry(identity);
+  /** The end of a certificate that this process has won, on the clock that only grows. */
+  let ends: number | undefined;
+  const left = () => {
+    if (identity === undefined) return undefined;
+    const byDate = identityExpiry(identity).getTime() - clock.now().getTime();
+    // What was just issued is good, even if this machine's clock says otherwise.
+    return Math.max(byDate, ends === undefined ? -Infinity : ends - clock.monotonic());
+  };
+  const isValid = () => (left() ?? 0) > 0;
   const ttl = Math.floor(config.credentialTtl / 1_000);
 
   async function joinAnew(): Promise<IdentityFile> {
@@ -83,16 +94,30 @@ export async function openBotIdentity(options: BotIdentityOptions): Promise<BotI
     return renewed;
   }
 
+  /**
+   * Whether the identity has run out is the authority's to say: the clock of this machine may be
+   * wrong, and a token that was used cannot be used again.
+   */
+  async function renewOrJoin(current: IdentityFile): Promise<IdentityFile> {
+    try {
+      return await renewCurrent(current);
+    } catch (error) {
+      if (!isOver(error) && (isValid() || isPassing(error) || isLocked(error))) throw error;
+      log.warn("the identity cannot be renewed any more, joining anew", { found: String(error) });
+      return await joinAnew();
+    }
+  }
+
   return {
     isValid,
+    left,
     renew: () =>
       oneAtATime(async () => {
-        identity = identity && isValid() && renews(config)
-          ? await renewCurrent(identity)
-          : await joinAnew();
-        const expiry = identityExpiry(identity);
-        log.info("the bot's identity is fresh", { until: expiry.toISOString() });
-        return expiry;
+        identity = identity && renews(config) ? await renewOrJoin(identity) : await joinAnew();
+        const life = freshLife(identity, clock.now());
+        ends = clock.monotonic() + life;
+        log.info("the bot's identity is fresh", { until: identityExpiry(identity).toISOString() });
+        return life;
       }),
     call: (use) =>
       oneAtATime(() => {

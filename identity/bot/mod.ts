@@ -20,8 +20,6 @@ export { createReload } from "./reload.ts";
 export type { Reload } from "./reload.ts";
 export { runBot } from "./run_bot.ts";
 export type { RunBotOptions } from "./run_bot.ts";
-export { renewAt } from "./schedule.ts";
-export type { Validity } from "./schedule.ts";
 export type { OpenTunnel, Tunnel } from "./tunnel.ts";
 export { isLoopback } from "./_service_schemas.ts";
 export { BotStatus } from "./status.ts";

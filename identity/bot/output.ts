@@ -1,7 +1,7 @@
 import type { IssuedCertificates } from "../authority/api.ts";
 import type { Destination } from "../destination/destination.ts";
 import { IdentityError } from "../error.ts";
-import { identityExpiry } from "../identity_check.ts";
+import { freshLife } from "../identity_check.ts";
 import { formatIdentityFile } from "../identity_file.ts";
 import type { IdentityFile } from "../identity_file.ts";
 import { generateKeyPair, normalizePublicKey, publicKeyOf } from "../keys.ts";
@@ -12,12 +12,12 @@ import type { IdentityService, OutputService } from "./config.ts";
 import { identityRequest } from "./identity_request.ts";
 import { assembleIdentity } from "./stored_identity.ts";
 
-/** Issues the certificates of one output and writes its files; returns when they run out. */
+/** Issues the certificates of one output and writes its files; returns the milliseconds they are good for. */
 export async function renewOutput(
   service: OutputService,
   destination: Destination,
-  bot: BotIdentity,
-): Promise<Date> {
+  { bot, now }: { readonly bot: BotIdentity; readonly now: () => Date },
+): Promise<number> {
   // Before anything is issued that could then not be kept.
   await destination.prepare();
   const key = await keptKey(destination);
@@ -28,7 +28,7 @@ export async function renewOutput(
   for (const [file, content] of outputFiles(service, key, issued)) {
     await destination.write(file, content);
   }
-  return identityExpiry({ tlsCertificate: issued.tls });
+  return freshLife({ tlsCertificate: issued.tls }, now());
 }
 
 function checkCluster({ cluster: wanted }: IdentityService, cluster: string): void {

@@ -2,8 +2,8 @@ import { resolve } from "node:path";
 import type { Clock } from "../clock.ts";
 import type { Destination } from "../destination/destination.ts";
 import { openDestination } from "../destination/open_destination.ts";
-import { IdentityError } from "../error.ts";
 import type { Log } from "../log.ts";
+import { Bell } from "./bell.ts";
 import { runLoop } from "./_loop.ts";
 import type { Loop, LoopContext } from "./_loop.ts";
 import { openBotIdentity } from "./bot_identity.ts";
@@ -11,7 +11,7 @@ import type { BotIdentity, Connect } from "./bot_identity.ts";
 import type { BotConfig } from "./config.ts";
 import { lockStorage } from "./lock.ts";
 import type { Reload } from "./reload.ts";
-import { pauseAfterSuccess } from "./schedule.ts";
+import { isPassing } from "./refusals.ts";
 import { BotStatus } from "./status.ts";
 import type { OpenTunnel } from "./tunnel.ts";
 import { openWorker } from "./worker.ts";
@@ -96,6 +96,7 @@ async function runForever(
     clock: options.clock,
     signal: ended.signal,
     reload: options.reload,
+    recovered: new Bell(),
     random: options.random ?? Math.random,
     log: options.log,
     status: options.status ?? new BotStatus(options.clock),
@@ -104,11 +105,12 @@ async function runForever(
   for (const { service } of workers) context.status.expect(service.name);
   try {
     const bot = await openBotIdentity({ ...options, storage, signal: ended.signal });
+    const hooks = { onUsable: usable.resolve, onFresh: () => context.recovered.ring() };
     const loops = [
-      runLoop(botLoop(options, bot, usable.resolve), context),
+      runLoop(botLoop(options, bot, hooks), context),
       ...workers.map(async (worker) => {
         await usable.promise;
-        await runLoop(workerLoop(options, worker, bot), context);
+        await runLoop(workerLoop(worker, bot), context);
       }),
     ].map((loop) =>
       loop.catch((error) => {
@@ -125,9 +127,18 @@ async function runForever(
   }
 }
 
-/** `onUsable` is called once there is an identity to issue outputs with. */
-function botLoop(options: RunBotOptions, bot: BotIdentity, onUsable: () => void): Loop {
-  const { config, clock } = options;
+interface BotHooks {
+  /** There is an identity to issue outputs with. */
+  readonly onUsable: () => void;
+  /** The authority answers, and the identity is a new one. */
+  readonly onFresh: () => void;
+}
+
+function botLoop(
+  { config }: RunBotOptions,
+  bot: BotIdentity,
+  { onFresh, onUsable }: BotHooks,
+): Loop {
   let wasUsable = false;
   return {
     name: BOT_LOOP,
@@ -135,9 +146,9 @@ function botLoop(options: RunBotOptions, bot: BotIdentity, onUsable: () => void)
     interval: config.renewalInterval,
     async work() {
       try {
-        const notAfter = await bot.renew();
-        const now = clock.now();
-        return pauseAfterSuccess({ notBefore: now, notAfter }, config.renewalInterval, now);
+        const life = await bot.renew();
+        onFresh();
+        return life;
       } finally {
         // A stored identity that could not be renewed still serves until it runs out.
         if (bot.isValid()) {
@@ -146,37 +157,18 @@ function botLoop(options: RunBotOptions, bot: BotIdentity, onUsable: () => void)
         }
       }
     },
+    left: () => bot.left(),
     isFatal: (error) => !wasUsable && !isPassing(error),
   };
 }
 
-function workerLoop({ clock }: RunBotOptions, worker: Worker, bot: BotIdentity): Loop {
+function workerLoop(worker: Worker, bot: BotIdentity): Loop {
   const { service } = worker;
   return {
     name: service.name,
     tries: SERVICE_TRIES,
     interval: service.renewalInterval,
-    async work() {
-      const notAfter = await worker.renew(bot);
-      const now = clock.now();
-      return pauseAfterSuccess({ notBefore: now, notAfter }, service.renewalInterval, now);
-    },
+    work: () => worker.renew(bot),
     isFatal: () => false,
   };
-}
-
-/** Whether a first join may succeed later without anyone doing anything. */
-function isPassing(error: unknown): boolean {
-  if (!(error instanceof IdentityError)) return false;
-  switch (error.code) {
-    case "API_UNREACHABLE":
-    case "API_PROTOCOL":
-    case "CONFLICT":
-    case "INTERNAL":
-    case "RATE_LIMITED":
-    case "UNAVAILABLE":
-      return true;
-    default:
-      return false;
-  }
 }

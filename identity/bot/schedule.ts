@@ -1,29 +1,27 @@
 /** When to renew, and when to try again: the questions apart from the loops that wait. */
-
-export interface Validity {
-  readonly notBefore: Date;
-  readonly notAfter: Date;
-}
-
 /**
- * When to replace a certificate: two thirds into its life, so that a failed attempt leaves a third
- * of the lifetime for retries.
+ * How much of a certificate's life passes before it is replaced: two thirds, so that a failed
+ * attempt leaves a third of the lifetime for retries.
  */
-export function renewAt(cert: Validity): Date {
-  const start = cert.notBefore.getTime();
-  const life = cert.notAfter.getTime() - start;
-  return new Date(start + Math.floor(life * 2 / 3));
-}
+const USED = 2 / 3;
 
 /** However short a certificate lives, a loop rests this long between renewals. */
 const MIN_PAUSE_MS = 1_000;
 
+/** The part of a pause that may fall away, so that a fleet does not come in one wave. */
+const JITTER = 0.1;
+
 /**
  * Milliseconds until the next renewal after one that worked: the configured interval, or less when
- * the certificate asks for it.
+ * the certificate, which lives for `life` milliseconds, asks for it.
  */
-export function pauseAfterSuccess(cert: Validity, interval: number, now: Date): number {
-  return Math.max(MIN_PAUSE_MS, Math.min(interval, renewAt(cert).getTime() - now.getTime()));
+export function pauseAfterSuccess(
+  life: number,
+  interval: number,
+  random: () => number,
+): number {
+  const pause = Math.min(interval, Math.floor(life * USED));
+  return Math.max(MIN_PAUSE_MS, pause * (1 - JITTER * (1 - random())));
 }
 
 /** However long the interval, a bot whose authority was away comes back within this time. */
@@ -32,6 +30,18 @@ const MAX_REST_MS = 5 * 60_000;
 /** Milliseconds until the next round of tries after one in which all failed. */
 export function pauseAfterFailure(interval: number): number {
   return Math.max(MIN_PAUSE_MS, Math.min(interval, MAX_REST_MS));
+}
+
+/** However little is left of a certificate, rounds of tries are this far apart. */
+const MIN_URGENT_MS = 30_000;
+
+/**
+ * A pause after a failure, shortened when what there is runs out: at most a third of what is left
+ * of it, so that it is not slept through.
+ */
+export function whileItLasts(pause: number, left: number | undefined): number {
+  if (left === undefined || left <= 0) return pause;
+  return Math.min(pause, Math.max(MIN_URGENT_MS, left / 3));
 }
 
 /**

@@ -1,4 +1,4 @@
-import { identityExpiry } from "../identity_check.ts";
+import { freshLife } from "../identity_check.ts";
 import type { IdentityFile } from "../identity_file.ts";
 import { generateKeyPair, normalizePublicKey } from "../keys.ts";
 import type { BotIdentity } from "./bot_identity.ts";
@@ -19,12 +19,12 @@ export interface Tunnel {
 /** Makes a tunnel; nothing listens yet. */
 export type OpenTunnel = (service: TunnelService) => Tunnel;
 
-/** Gives a tunnel a fresh identity, whose key never leaves the memory; returns when it runs out. */
+/** Gives a tunnel a fresh identity, whose key never leaves the memory; returns the milliseconds it is good for. */
 export async function renewTunnel(
   service: TunnelService,
   tunnel: Tunnel,
-  bot: BotIdentity,
-): Promise<Date> {
+  { bot, now }: { readonly bot: BotIdentity; readonly now: () => Date },
+): Promise<number> {
   const key = generateKeyPair();
   const publicKey = normalizePublicKey(key.publicKey);
   const issued = await bot.call((client) =>
@@ -32,5 +32,5 @@ export async function renewTunnel(
   );
   const identity = assembleIdentity(key.privateKey, issued);
   tunnel.use(identity);
-  return identityExpiry(identity);
+  return freshLife(identity, now());
 }

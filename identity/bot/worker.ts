@@ -1,4 +1,5 @@
 import { openDestination } from "../destination/open_destination.ts";
+import type { Clock } from "../clock.ts";
 import { IdentityError } from "../error.ts";
 import type { Log } from "../log.ts";
 import type { BotIdentity } from "./bot_identity.ts";
@@ -12,15 +13,19 @@ export interface Worker {
   readonly service: BotService;
   /** Makes sure that it could do its work, before anything is issued for it. */
   prepare(): Promise<void>;
-  /** Fetches fresh credentials and puts them to use; returns when they run out. */
-  renew(bot: BotIdentity): Promise<Date>;
+  /** Fetches fresh credentials and puts them to use; returns the milliseconds they are good for. */
+  renew(bot: BotIdentity): Promise<number>;
   close(): Promise<void>;
 }
 
 /** The worker of a service; nothing is touched yet. */
 export function openWorker(
   service: BotService,
-  { log, openTunnel }: { readonly log: Log; readonly openTunnel?: OpenTunnel | undefined },
+  { clock: { now }, log, openTunnel }: {
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly openTunnel?: OpenTunnel | undefined;
+  },
 ): Worker {
   if (service.type === "application-tunnel") {
     if (!openTunnel) {
@@ -33,7 +38,7 @@ export function openWorker(
     return {
       service,
       prepare: () => tunnel.listen(),
-      renew: (bot) => renewTunnel(service, tunnel, bot),
+      renew: (bot) => renewTunnel(service, tunnel, { bot, now }),
       close: () => tunnel.close(),
     };
   }
@@ -42,9 +47,9 @@ export function openWorker(
     service,
     prepare: () => destination.prepare(),
     async renew(bot) {
-      const notAfter = await renewOutput(service, destination, bot);
+      const life = await renewOutput(service, destination, { bot, now });
       log.info("identity written", { service: service.name, destination: destination.name });
-      return notAfter;
+      return life;
     },
     close: () => Promise.resolve(),
   };

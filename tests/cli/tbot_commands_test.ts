@@ -90,6 +90,28 @@ test("the old form with --destination-dir and --data-dir still works", async (co
   assert.ok(existsSync(join(bot.root, "bot", "identity")));
 });
 
+test("a machine that wakes from sleep renews at once", async (context) => {
+  const bot = await setUp(context);
+  const controller = new AbortController();
+  const running = bot.run([
+    "start",
+    "identity",
+    `--destination=${bot.root}/machine-id`,
+    `--storage=${bot.root}/bot`,
+    "--proxy-server=demo.test:443",
+    "--token=secret-token",
+    `--ca-pin=${bot.pin}`,
+  ], controller.signal);
+  await bot.clock.asleep(2);
+  const before = bot.authority.calls.length;
+  bot.send("jump");
+  await bot.clock.asleep(2);
+  assert.equal(bot.authority.calls.length, before + 2);
+  controller.abort();
+  await running;
+  assert.equal(bot.listeners(), 0);
+});
+
 test("a signal to reload renews at once", async (context) => {
   const bot = await setUp(context);
   const controller = new AbortController();
@@ -373,6 +395,10 @@ async function setUp(context: TestContext, env: TbotHost["env"] = {}) {
     onSignal(name, listener) {
       listeners.set(name, listener);
       return () => listeners.delete(name);
+    },
+    onClockJump(listener) {
+      listeners.set("jump", () => listener(3_600_000));
+      return () => listeners.delete("jump");
     },
     openLog: () => ({ debug: write, info: write, warn: write, error: write }),
     connect: authority.connect,

@@ -205,6 +205,60 @@ test("after seven failures a bot waits for its next round and never ends", async
   await running.stop();
 });
 
+test("a bot whose identity soon runs out does not sleep through its end", async (context) => {
+  const bot = await setUp(context, { services: false });
+  await bot.once();
+  bot.clock.advance(50 * MINUTE);
+  bot.authority.intercept = () => {
+    throw refusal("API_UNREACHABLE", "away");
+  };
+  const running = bot.start();
+  let left = 10 * MINUTE;
+  while (left > 2 * MINUTE) {
+    const pause = await bot.clock.step(1);
+    assert.ok(pause <= left / 3 + 1_000, `${pause} of ${left} ms`);
+    left -= pause;
+  }
+  await bot.clock.asleep(1);
+  bot.authority.intercept = () => {};
+  await bot.clock.step(1);
+  await bot.clock.asleep(1);
+  assert.equal((bot.stored().claims as BotClaims).generation, 2);
+  await running.stop();
+});
+
+test("an identity that has ended by the machine's clock alone is renewed, and no token is used", async (context) => {
+  const bot = await setUp(context);
+  await bot.once();
+  const late = new Date(bot.clock.now().getTime() + 3 * 60 * MINUTE);
+  await bot.once({ clock: { ...bot.clock, sleep: () => new Promise(() => {}), now: () => late } });
+  assert.deepEqual(bot.authority.calls.map(({ method }) => method).slice(2), [
+    "renew",
+    "issueIdentity",
+  ]);
+});
+
+test("what failed while the authority was away is tried again as soon as the bot has renewed", async (context) => {
+  const bot = await setUp(context);
+  const running = bot.start();
+  await bot.clock.asleep(2);
+  const before = identityExpiry(bot.identity());
+  bot.authority.intercept = () => {
+    throw refusal("API_UNREACHABLE", "away");
+  };
+  const started = bot.clock.monotonic();
+  const passed = () => bot.clock.monotonic() - started - 20 * MINUTE;
+  // After 15 seconds the output rests for five minutes; the bot has two tries left.
+  while (passed() < 15_000) await bot.clock.step(2);
+  await bot.clock.asleep(2);
+  bot.authority.intercept = () => {};
+  while (passed() < 31_000) await bot.clock.step(2);
+  await bot.clock.asleep(2);
+  assert.equal(passed(), 31_000);
+  assert.ok(identityExpiry(bot.identity()) > before);
+  await running.stop();
+});
+
 test("an output that cannot be written is tried again, and the others go on", async (context) => {
   const bot = await setUp(context, { second: true });
   const running = bot.start();
@@ -511,7 +565,9 @@ interface Setup {
   readonly more?: string;
 }
 
-type Changes = Partial<Pick<RunBotOptions, "connect" | "openTunnel">> & { readonly token?: string };
+type Changes = Partial<Pick<RunBotOptions, "clock" | "connect" | "openTunnel">> & {
+  readonly token?: string;
+};
 
 async function setUp(context: TestContext, setup: Setup = {}) {
   const root = realpathSync(mkdtempSync(join(tmpdir(), "postern-bot-")));
@@ -555,7 +611,7 @@ ${setup.services === false ? "  []\n" : service(output, setup.service)}${
     config: config(changes.token ?? "secret-token", oneshot),
     connect: changes.connect ?? authority.connect,
     ...(changes.openTunnel && { openTunnel: changes.openTunnel }),
-    clock,
+    clock: changes.clock ?? clock,
     signal,
     reload,
     log,
