@@ -17,6 +17,7 @@ import {
 import { Guide } from "../support/guide.ts";
 import type { TestContext } from "../support/harness.ts";
 import { scenario as test } from "../support/scenario.ts";
+import { playKills } from "../support/tbot_kills.ts";
 
 const posix = process.platform === "win32" ? "needs a shell" : false;
 const linux = process.platform === "linux" ? false : "reads /proc";
@@ -160,6 +161,14 @@ test(
       const list = ["-i", join(destination, "identity"), "--proxy", guide.cluster.proxy];
       assert.equal((await guide.run("tsh", "mcp", "ls", ...list)).code, 0);
     }
+  },
+  { proves: ["fault.tbot"] },
+);
+
+test(
+  "tbot is killed at random while it renews: its files are always whole, and no hand is needed",
+  async (context) => {
+    await playKills(context, 5);
   },
   { proves: ["fault.tbot"] },
 );
