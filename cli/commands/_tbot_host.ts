@@ -16,6 +16,8 @@ export interface TbotHost {
   onClockJump(listener: (ms: number) => void): () => void;
   openLog(options: { readonly debug: boolean; readonly format?: LogFormat | undefined }): Log;
   readonly connect: Connect;
+  /** The command line that starts this program again. */
+  readonly selfCommand: readonly string[];
   /** Such as `0.1.0`. */
   readonly version: string;
 }

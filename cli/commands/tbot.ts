@@ -3,6 +3,7 @@ import { tbotRoot } from "./_tbot_options.ts";
 import type { TbotRoot } from "./_tbot_options.ts";
 import { addCheck } from "./tbot_check.ts";
 import { addConfigure } from "./tbot_configure.ts";
+import { addInstall } from "./tbot_install.ts";
 import { addStart } from "./tbot_start.ts";
 import { addWait } from "./tbot_wait.ts";
 
@@ -18,6 +19,7 @@ export function tbot(host: TbotHost): TbotRoot {
   addConfigure(root, host);
   addCheck(root, host);
   addWait(root, host);
+  addInstall(root, host);
   root.command("version").description("Print the version")
     .action(() => void host.stdout.write(`Postern v${host.version}\n`));
   return root;

@@ -89,7 +89,7 @@ async function run(
   }));
   try {
     const { clock, connect, signal } = host;
-    await using diagnostics = await openTbotDiagnostics(config, { clock, log });
+    await using diagnostics = await openTbotDiagnostics(config, { clock, env: host.env, log });
     const { status } = diagnostics;
     const openTunnel = await tunnelsOf(config, host, log);
     await runBot({

@@ -402,6 +402,7 @@ async function setUp(context: TestContext, env: TbotHost["env"] = {}) {
     },
     openLog: () => ({ debug: write, info: write, warn: write, error: write }),
     connect: authority.connect,
+    selfCommand: ["/usr/local/bin/tbot"],
     version: "1.2.3",
   });
   return {
