@@ -21,16 +21,16 @@ export async function openTbotDiagnostics(
 ): Promise<TbotDiagnostics> {
   const { BotStatus } = await import("../../identity/bot/mod.ts");
   const systemd = SystemdNotify.open({ env, log });
-  let onIteration: ((iteration: Iteration) => void) | undefined;
+  const counts: { onIteration?: (iteration: Iteration) => void } = {};
   const status: BotStatus = new BotStatus(clock, {
-    onIteration: (iteration) => onIteration?.(iteration),
+    onIteration: (iteration) => counts.onIteration?.(iteration),
     onChange: () => tell(systemd, status),
   });
   const server = await serve(config, { status, log }).catch(async (error: unknown) => {
     await systemd?.close();
     throw error;
   });
-  onIteration = server?.onIteration;
+  if (server) counts.onIteration = server.onIteration;
   return {
     status,
     async [Symbol.asyncDispose]() {

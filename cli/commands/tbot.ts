@@ -1,3 +1,4 @@
+import { addCompletions } from "../completions.ts";
 import type { TbotHost } from "./_tbot_host.ts";
 import { tbotRoot } from "./_tbot_options.ts";
 import type { TbotRoot } from "./_tbot_options.ts";
@@ -20,6 +21,7 @@ export function tbot(host: TbotHost): TbotRoot {
   addCheck(root, host);
   addWait(root, host);
   addInstall(root, host);
+  addCompletions(root, host);
   root.command("version").description("Print the version")
     .action(() => void host.stdout.write(`Postern v${host.version}\n`));
   return root;

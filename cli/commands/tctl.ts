@@ -1,3 +1,4 @@
+import { addCompletions } from "../completions.ts";
 import type { TctlHost } from "./_tctl_host.ts";
 import { tctlContext, tctlRoot } from "./_tctl_root.ts";
 import type { TctlRoot } from "./_tctl_root.ts";
@@ -31,6 +32,7 @@ export function tctl(host: TctlHost): TctlRoot {
   addAuth(root, context);
   addAudit(root, context);
   addMcp(root, context);
+  addCompletions(root, host);
   root.command("version").description("Print the version")
     .action(() => context.say(`Postern v${host.version}`));
   return root;

@@ -1,5 +1,6 @@
 /** The commands of tsh, which `tsh-mcp` answers to by either name. */
 import { Argument, Command, Option } from "@commander-js/extra-typings";
+import { addCompletions } from "../completions.ts";
 import type { TshHost } from "./_tsh_host.ts";
 
 export type { TshHost } from "./_tsh_host.ts";
@@ -45,6 +46,7 @@ export async function tsh(host: TshHost): Promise<number> {
       const clientConfig = options.clientConfig ?? host.env["TELEPORT_MCP_CLIENT_CONFIG"];
       await config({ ...root.opts(), app, clientConfig, jsonFormat: options.jsonFormat }, host);
     });
+  addCompletions(root, host);
   root.command("version").description("Print the version")
     .action(() => void host.stdout.write(`Postern v${host.version}\n`));
   await root.parseAsync(host.args, { from: "user" });
