@@ -4,7 +4,9 @@ import { tbotRoot } from "./_tbot_options.ts";
 import type { TbotRoot } from "./_tbot_options.ts";
 import { addCheck } from "./tbot_check.ts";
 import { addConfigure } from "./tbot_configure.ts";
+import { addInit } from "./tbot_init.ts";
 import { addInstall } from "./tbot_install.ts";
+import { addMigrate } from "./tbot_migrate.ts";
 import { addStart } from "./tbot_start.ts";
 import { addWait } from "./tbot_wait.ts";
 
@@ -20,6 +22,8 @@ export function tbot(host: TbotHost): TbotRoot {
   addConfigure(root, host);
   addCheck(root, host);
   addWait(root, host);
+  addInit(root, host);
+  addMigrate(root, host);
   addInstall(root, host);
   addCompletions(root, host);
   root.command("version").description("Print the version")

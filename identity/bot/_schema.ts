@@ -109,7 +109,7 @@ export const rootSchema = z.strictObject({
   version: z.literal("v2", {
     error: (issue) =>
       issue.input === undefined || issue.input === "v1"
-        ? "only version 2 is supported: write `version: v2`"
+        ? "only version 2 is supported: write `version: v2`, or have `tbot migrate` rewrite the file"
         : `unrecognized config version "${issue.input}": write \`version: v2\``,
   }),
   debug: z.boolean().optional(),

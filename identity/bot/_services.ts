@@ -166,7 +166,6 @@ function checkApart(
 export function destinationSpec(raw: RawDestination): DestinationSpec {
   if (raw.type === "memory") return { type: "memory" };
   const defaults = directorySpec(raw.path ?? "");
-  if (defaults.type === "memory") return defaults;
   return {
     ...defaults,
     symlinks: raw.symlinks ?? defaults.symlinks,

@@ -14,6 +14,10 @@ export {
   DEFAULT_STORAGE,
   MAX_CREDENTIAL_TTL,
 } from "./config.ts";
+export { botConfigSchema } from "./json_schema.ts";
+export { migrateBotConfig } from "./migrate.ts";
+export type { Migrated } from "./migrate.ts";
+export { OUTPUT_FILES } from "./output.ts";
 export { parseBotConfig } from "./parse_config.ts";
 export type { ConfigOverrides, ParsedConfig } from "./parse_config.ts";
 export { createReload } from "./reload.ts";

@@ -63,6 +63,22 @@ export function outputFiles(
   ];
 }
 
+/** Every file that an output may have; `.write-test` shows that there can be others. */
+export const OUTPUT_FILES: ReadonlySet<string> = new Set([
+  ".write-test",
+  "identity",
+  "key",
+  "key-cert.pub",
+  "key.pub",
+  "known_hosts",
+  "teleport-host-ca.crt",
+  "teleport-user-ca.crt",
+  "tls.cas",
+  "tls.crt",
+  "tls.key",
+  "tlscert",
+]);
+
 /** The names that some programs insist on. */
 function specificFiles(service: OutputService, identity: IdentityFile): [string, string][] {
   if (service.type !== "application" || !service.specificTlsNaming) return [];

@@ -84,7 +84,10 @@ async function syncDirectory(directory: string): Promise<void> {
  * Refuses a path that leads through a symbolic link. `try-secure` asks for it on Linux only:
  * elsewhere links such as macOS's `/tmp` are a part of the system.
  */
-async function checkPath(path: string, { symlinks }: DirectorySpec): Promise<void> {
+export async function checkPath(
+  path: string,
+  { symlinks }: Pick<DirectorySpec, "symlinks">,
+): Promise<void> {
   if (symlinks === "insecure") return;
   if (symlinks === "try-secure" && process.platform !== "linux") return;
   const real = await realpath(path);

@@ -17,7 +17,9 @@ export function parseDestinationUri(uri: string): DestinationSpec {
 }
 
 /** A directory with the defaults of everything that was not said. */
-export function directorySpec(path: string): DestinationSpec {
+export function directorySpec(
+  path: string,
+): Extract<DestinationSpec, { type: "directory" }> {
   return { type: "directory", path, symlinks: "try-secure", acls: "try", readers: [] };
 }
 

@@ -1,15 +1,20 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import {
   existsSync,
+  linkSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   realpathSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { tbot } from "../../cli/commands/tbot.ts";
 import type { TbotHost } from "../../cli/commands/tbot.ts";
 import { parseBotConfig } from "../../identity/bot/mod.ts";
@@ -255,6 +260,74 @@ test("`tbot start application-tunnel` listens as long as it runs", async (contex
   controller.abort();
   await running;
   await assert.rejects(fetch(url));
+});
+
+test("`tbot init` makes the directories of the configuration ready, and clears them when told", async (context) => {
+  const bot = await setUp(context);
+  const file = join(bot.root, "tbot.yaml");
+  const output = join(bot.root, "machine-id");
+  writeFileSync(
+    file,
+    `version: v2
+proxy_server: demo.test:443
+services:
+- type: identity
+  destination: {type: directory, path: ${output}}
+- type: application-tunnel
+  app_name: files
+  listen: tcp://127.0.0.1:8080
+`,
+  );
+  const owner = execFileSync("id", ["-un"], { encoding: "utf8" }).trim();
+  await bot.run(["init", "-c", file, "--bot-user", owner]);
+  assert.equal(bot.output(), `made ${output}\ngave ${output} to ${owner}\n`);
+  assert.equal(statSync(output).mode & 0o777, 0o700);
+  writeFileSync(join(output, "key"), "a key");
+  writeFileSync(join(output, "stray"), "a stray file");
+  await bot.run(["init", "-c", file]);
+  assert.equal(bot.output(), `${output} was ready\n`);
+  await bot.run(["init", "--destination-dir", output, "--clean"]);
+  assert.equal(bot.output(), `removed ${join(output, "stray")}\n`);
+  assert.equal(readFileSync(join(output, "key"), "utf8"), "a key");
+  await assert.rejects(bot.run(["init", "-c", file, "--init-dir=/elsewhere"]), {
+    code: "CONFIG_INVALID",
+    message: /no service of .* writes to it/,
+  });
+  await assert.rejects(bot.run(["init", "-c", file, "--owner=nobody-of-this-name"]), {
+    code: "CONFIG_INVALID",
+    message: /there is no user "nobody-of-this-name"/,
+  });
+});
+
+test(
+  "`tbot init` gives away what stands in the directory, and nothing that is linked into it",
+  async (context) => {
+    const bot = await setUp(context);
+    const output = join(bot.root, "machine-id");
+    mkdirSync(output);
+    const elsewhere = join(bot.root, "elsewhere");
+    writeFileSync(elsewhere, "root's");
+    writeFileSync(join(output, "key"), "a key");
+    linkSync(elsewhere, join(output, "hard"));
+    symlinkSync(elsewhere, join(output, "soft"));
+    await bot.run(["init", "--destination-dir", output, "--owner=nobody"]);
+    const owners = [output, join(output, "key"), elsewhere].map((path) => statSync(path).uid);
+    const nobody = Number(execFileSync("id", ["-u", "nobody"], { encoding: "utf8" }));
+    assert.deepEqual(owners, [nobody, nobody, 0]);
+  },
+  { skip: process.getuid?.() === 0 ? false : "only root can give files away" },
+);
+
+test("`tbot migrate` writes version 2, and refuses what it could not start with", async (context) => {
+  const bot = await setUp(context);
+  const file = join(bot.root, "old.yaml");
+  const output = join(bot.root, "new.yaml");
+  writeFileSync(file, "auth_server: demo.test:443\ndestinations:\n- directory: /opt/machine-id\n");
+  await bot.run(["migrate", "-c", file, "-o", output]);
+  assert.match(bot.warned(), /^warning: `auth_server` has become/);
+  assert.equal(parseBotConfig(readFileSync(output, "utf8"), output).config.services.length, 1);
+  writeFileSync(file, "onboarding: {token: x, join_method: iam}\n");
+  await assert.rejects(bot.run(["migrate", "-c", file]), { code: "CONFIG_INVALID" });
 });
 
 test("`tbot version` prints the version", async (context) => {

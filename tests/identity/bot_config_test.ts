@@ -117,9 +117,11 @@ test("lifetimes that are seldom meant are warnings for the bot and errors for a 
 
 // Each case: what is changed in the guide's file, and the lines that are reported.
 const wrong: Record<string, [string, string[]]> = {
-  "an empty file": ["", ["1:1: only version 2 is supported: write `version: v2`"]],
+  "an empty file": ["", [
+    "1:1: only version 2 is supported: write `version: v2`, or have `tbot migrate` rewrite the file",
+  ]],
   "version 1": [guide.replace("v2", "v1"), [
-    "1:10: only version 2 is supported: write `version: v2`",
+    "1:10: only version 2 is supported: write `version: v2`, or have `tbot migrate` rewrite the file",
   ]],
   "version 3": [guide.replace("v2", "v3"), [
     '1:10: unrecognized config version "v3": write `version: v2`',
