@@ -1,6 +1,7 @@
-import type { UpdateBotRequest } from "../../identity/authority/admin/mod.ts";
+import type { InstanceSummary, UpdateBotRequest } from "../../identity/authority/admin/mod.ts";
 import { IdentityError } from "../../identity/mod.ts";
 import { formatTable } from "../table.ts";
+import { visible } from "../visible.ts";
 import { botInstructions } from "./_bot_instructions.ts";
 import { formatOption, names, seconds } from "./_tctl_root.ts";
 import type { Tctl, TctlRoot } from "./_tctl_root.ts";
@@ -99,6 +100,21 @@ function addUpdate(bots: Group, tctl: Tctl): void {
     });
 }
 
+/** What the machine said of itself; `visible` keeps it on its line. */
+function heartbeatLines(heartbeat: NonNullable<InstanceSummary["heartbeat"]>): string[] {
+  const { hostname, last_error: last, seen, services, started, version } = heartbeat;
+  return [
+    `Host        ${hostname}`,
+    `Version     ${version}`,
+    `Started     ${started}`,
+    `Heard of    ${seen}`,
+    ...services.map(({ name, reason, status }) =>
+      `Service     ${name}: ${status}${reason === undefined ? "" : `, ${reason}`}`
+    ),
+    ...(last ? [`Last error  ${last.at} ${last.service}: ${last.reason}`] : []),
+  ].map(visible);
+}
+
 function addInstances(instances: Group, tctl: Tctl): void {
   instances.command("show").description("Show one machine that has joined")
     .argument("<instance>", "as `ls` shows it, with or without the bot's name")
@@ -113,7 +129,7 @@ function addInstances(instances: Group, tctl: Tctl): void {
         });
       }
       if (format !== "text") return tctl.data(format, instance);
-      const { bot, generation, joined, renewed, locked } = instance;
+      const { bot, generation, health = "unknown", heartbeat, joined, renewed, locked } = instance;
       tctl.say(
         `Bot         ${bot}`,
         `Instance    ${id}`,
@@ -121,6 +137,8 @@ function addInstances(instances: Group, tctl: Tctl): void {
         `Joined      ${joined}`,
         `Renewed     ${renewed}`,
         `Locked      ${locked ? "yes" : "no"}`,
+        `Health      ${health}`,
+        ...(heartbeat ? heartbeatLines(heartbeat) : []),
       );
     });
   instances.command("ls").alias("list").description("List the machines that have joined")
@@ -133,12 +151,15 @@ function addInstances(instances: Group, tctl: Tctl): void {
       if (format !== "text") return tctl.data(format, found);
       if (found.length === 0) return tctl.say("No bot instances found");
       tctl.host.stdout.write(formatTable(
-        ["Instance", "Generation", "Joined", "Renewed", ""],
-        found.map(({ bot, instance, generation, joined, renewed, locked }) => [
+        ["Instance", "Generation", "Joined", "Renewed", "Host", "Version", "Health", ""],
+        found.map(({ bot, instance, generation, joined, renewed, health, heartbeat, locked }) => [
           `${bot}/${instance}`,
           String(generation),
           joined,
           renewed,
+          heartbeat?.hostname ?? "",
+          heartbeat?.version ?? "",
+          health ?? "",
           locked ? "locked" : "",
         ]),
       ));

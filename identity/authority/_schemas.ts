@@ -31,4 +31,23 @@ export const identityRequest = z.strictObject({
   app: app.exactOptional(),
 });
 
+const label = z.string().min(1).max(256);
+const reason = z.string().max(500);
+const time = z.iso.datetime();
+
+export const heartbeatRequest = z.strictObject({
+  version: label,
+  hostname: z.string().max(255),
+  started: time,
+  oneshot: z.boolean(),
+  interval: z.number().int().positive().max(10 * 365 * 86_400),
+  services: z.array(z.strictObject({
+    name: label,
+    type: label,
+    status: z.enum(["initializing", "healthy", "unhealthy"]),
+    reason: reason.exactOptional(),
+  })).max(101),
+  last_error: z.strictObject({ service: label, reason, at: time }).exactOptional(),
+});
+
 export const sessionRequest = z.strictObject({ app, publicKey });

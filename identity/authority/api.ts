@@ -81,6 +81,31 @@ export interface IssuedCertificates {
   readonly trust: TrustBundle;
 }
 
+/** `POST /postern/v1/heartbeats`, as a bot: how its machine fares. */
+export interface HeartbeatRequest {
+  readonly version: string;
+  readonly hostname: string;
+  /** RFC 3339, by the machine's own clock. */
+  readonly started: string;
+  readonly oneshot: boolean;
+  /** Seconds after which the next one is due at the latest. */
+  readonly interval: number;
+  readonly services: readonly ServiceHealth[];
+  /** What went wrong last, also when it is right again. */
+  readonly last_error?: {
+    readonly service: string;
+    readonly reason: string;
+    readonly at: string;
+  };
+}
+
+export interface ServiceHealth {
+  readonly name: string;
+  readonly type: string;
+  readonly status: "initializing" | "healthy" | "unhealthy";
+  readonly reason?: string;
+}
+
 /** `POST /postern/v1/sessions`, as an identity that may be reissued. */
 export interface SessionRequest {
   readonly app: string;

@@ -10,6 +10,7 @@ import type {
   ApiFailure,
   AppList,
   ClusterInfo,
+  HeartbeatRequest,
   IdentityRequest,
   IssuedCertificates,
   JoinRequest,
@@ -26,6 +27,7 @@ export interface AuthorityClient {
   join(request: JoinRequest): Promise<IssuedCertificates>;
   renew(request: RenewRequest): Promise<IssuedCertificates>;
   issueIdentity(request: IdentityRequest): Promise<IssuedCertificates>;
+  heartbeat(request: HeartbeatRequest): Promise<Record<never, never>>;
   openSession(request: SessionRequest): Promise<SessionGrant>;
   apps(): Promise<AppList>;
 }
@@ -78,6 +80,7 @@ export function connectAuthority(options: ConnectOptions): AuthorityClient {
     join: (request) => call("POST", "/postern/v1/join", request),
     renew: (request) => call("POST", "/postern/v1/renew", request),
     issueIdentity: (request) => call("POST", "/postern/v1/identities", request),
+    heartbeat: (request) => call("POST", "/postern/v1/heartbeats", request),
     openSession: (request) => call("POST", "/postern/v1/sessions", request),
     apps: () => call("GET", "/postern/v1/apps"),
   };

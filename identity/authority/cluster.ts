@@ -8,6 +8,7 @@ import type { Clock } from "../clock.ts";
 import type { IdTokenMethod, IssuerKeys, TokenRules } from "../join/mod.ts";
 import type { Log } from "../log.ts";
 import type { Store } from "../storage/store.ts";
+import type { HeartbeatRequest } from "./api.ts";
 import type { ClusterKeys } from "./cluster_keys.ts";
 import type { LiveView } from "./live_view.ts";
 
@@ -75,6 +76,11 @@ export interface InstanceItem {
   readonly adopted?: string;
   /** How it has to prove itself each time; one that joined by a secret renews. */
   readonly method?: IdTokenMethod;
+}
+
+/** `heartbeat/<bot>/<instance>`: what the machine last said of itself. */
+export interface HeartbeatItem extends HeartbeatRequest {
+  readonly seen: string;
 }
 
 /** One of these. */

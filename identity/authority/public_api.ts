@@ -6,10 +6,17 @@ import type { ZodType } from "zod";
 import { IdentityError } from "../error.ts";
 import { VERSION } from "../version.ts";
 import { toFailure } from "./_failures.ts";
-import { identityRequest, joinRequest, renewRequest, sessionRequest } from "./_schemas.ts";
+import {
+  heartbeatRequest,
+  identityRequest,
+  joinRequest,
+  renewRequest,
+  sessionRequest,
+} from "./_schemas.ts";
 import type { ClusterInfo } from "./api.ts";
 import { identifyCaller } from "./caller.ts";
 import type { Cluster } from "./cluster.ts";
+import { keepHeartbeat } from "./heartbeat.ts";
 import { issueOutput } from "./issue_output.ts";
 import { trustBundle } from "./issuing.ts";
 import { joinBot } from "./join_bot.ts";
@@ -69,6 +76,12 @@ export function publicApi(cluster: Cluster): Hono<Env> {
   api.post("/postern/v1/identities", async (context) => {
     const caller = await identifyCaller(cluster, context.env, "bot");
     return context.json(await issueOutput(cluster, caller, await body(context, identityRequest)));
+  });
+  api.post("/postern/v1/heartbeats", async (context) => {
+    const caller = await identifyCaller(cluster, context.env, "bot");
+    return context.json(
+      await keepHeartbeat(cluster, caller, await body(context, heartbeatRequest)),
+    );
   });
   api.post("/postern/v1/sessions", async (context) => {
     const caller = await identifyCaller(cluster, context.env, "identity");

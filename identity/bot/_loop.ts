@@ -15,6 +15,8 @@ export interface LoopContext {
   readonly random: () => number;
   readonly log: Log;
   readonly status: BotStatus;
+  /** Called when a round has ended, well or not. */
+  readonly onRound: () => void;
 }
 
 export interface Loop {
@@ -67,6 +69,7 @@ export async function runLoop(loop: Loop, context: LoopContext): Promise<void> {
       if (last) failures = 0;
       failed = true;
     }
+    if (failures === 0) context.onRound();
     await rest(pause, served, context, failed ? recovered : undefined);
   }
 }

@@ -41,6 +41,8 @@ export interface BotIdentity {
   renew(): Promise<number>;
   /** Calls the authority as the bot. No renewal happens meanwhile: it would outdate the caller. */
   call<T>(use: (client: AuthorityClient) => Promise<T>): Promise<T>;
+  /** The same for what is of no consequence: it waits for nothing, and nothing waits for it. */
+  tell<T>(use: (client: AuthorityClient) => Promise<T>): Promise<T>;
 }
 
 /** Opens the identity that the storage holds, if any; nothing is sent yet. */
@@ -108,6 +110,15 @@ export async function openBotIdentity(options: BotIdentityOptions): Promise<BotI
     }
   }
 
+  async function tell<T>(use: (client: AuthorityClient) => Promise<T>): Promise<T> {
+    if (identity && isValid()) {
+      return await unlessAborted(use(connect(asBot(config, identity))), signal);
+    }
+    throw new IdentityError("CERTIFICATE_EXPIRED", "Cannot act as the bot: no valid identity", {
+      hint: "See above in the log why the bot's own identity was not renewed",
+    });
+  }
+
   return {
     isValid,
     left,
@@ -119,15 +130,8 @@ export async function openBotIdentity(options: BotIdentityOptions): Promise<BotI
         log.info("the bot's identity is fresh", { until: identityExpiry(identity).toISOString() });
         return life;
       }),
-    call: (use) =>
-      oneAtATime(() => {
-        if (identity && isValid()) {
-          return unlessAborted(use(connect(asBot(config, identity))), signal);
-        }
-        throw new IdentityError("CERTIFICATE_EXPIRED", "Cannot act as the bot: no valid identity", {
-          hint: "See above in the log why the bot's own identity was not renewed",
-        });
-      }),
+    call: (use) => oneAtATime(() => tell(use)),
+    tell,
   };
 }
 

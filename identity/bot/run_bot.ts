@@ -9,6 +9,7 @@ import type { Loop, LoopContext } from "./_loop.ts";
 import { openBotIdentity } from "./bot_identity.ts";
 import type { BotIdentity, Connect } from "./bot_identity.ts";
 import type { BotConfig } from "./config.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { lockStorage } from "./lock.ts";
 import type { Reload } from "./reload.ts";
 import { isPassing } from "./refusals.ts";
@@ -78,7 +79,16 @@ async function runOnce(
 ): Promise<void> {
   const bot = await openBotIdentity({ ...options, storage });
   await bot.renew();
-  for (const worker of workers) await worker.renew(bot);
+  const status = options.status ?? new BotStatus(options.clock);
+  for (const name of [BOT_LOOP, ...workers.map(({ service }) => service.name)]) status.expect(name);
+  status.succeeded(BOT_LOOP, 1);
+  for (const worker of workers) {
+    await worker.renew(bot);
+    status.succeeded(worker.service.name, 1);
+  }
+  const heartbeat = new Heartbeat({ ...options, bot, status });
+  heartbeat.beat();
+  await heartbeat.settled();
 }
 
 async function runForever(
@@ -92,11 +102,13 @@ async function runForever(
   const end = () => ended.abort(options.signal.reason);
   options.signal.addEventListener("abort", end);
   if (options.signal.aborted) end();
+  let heartbeat: Heartbeat | undefined;
   const context: LoopContext = {
     clock: options.clock,
     signal: ended.signal,
     reload: options.reload,
     recovered: new Bell(),
+    onRound: () => heartbeat?.beat(),
     random: options.random ?? Math.random,
     log: options.log,
     status: options.status ?? new BotStatus(options.clock),
@@ -105,6 +117,7 @@ async function runForever(
   for (const { service } of workers) context.status.expect(service.name);
   try {
     const bot = await openBotIdentity({ ...options, storage, signal: ended.signal });
+    heartbeat = new Heartbeat({ ...options, bot, status: context.status });
     const hooks = { onUsable: usable.resolve, onFresh: () => context.recovered.ring() };
     const loops = [
       runLoop(botLoop(options, bot, hooks), context),
@@ -123,6 +136,7 @@ async function runForever(
     const failed = results.find((result) => result.status === "rejected");
     if (failed) throw failed.reason;
   } finally {
+    await heartbeat?.settled();
     options.signal.removeEventListener("abort", end);
   }
 }

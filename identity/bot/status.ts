@@ -17,11 +17,18 @@ export interface Iteration {
   readonly seconds: number;
 }
 
+export interface LastError {
+  readonly service: string;
+  readonly reason: string;
+  readonly at: Date;
+}
+
 /** Remembers the last word of each service; rounds are told to whoever counts them. */
 export class BotStatus {
   readonly #clock: Clock;
   readonly #onIteration: ((iteration: Iteration) => void) | undefined;
   readonly #onChange: (() => void) | undefined;
+  #lastError: LastError | undefined;
   readonly #services = new Map<string, ServiceStatus>();
   readonly #begun = new Map<string, number>();
 
@@ -37,6 +44,11 @@ export class BotStatus {
   /** The services by name, in the order of the configuration. */
   get services(): Readonly<Record<string, ServiceStatus>> {
     return Object.fromEntries(this.#services);
+  }
+
+  /** What went wrong last, also when it is right again. */
+  get lastError(): LastError | undefined {
+    return this.#lastError;
   }
 
   /** Every service has done its work, and its last round was good. */
@@ -67,6 +79,7 @@ export class BotStatus {
     { tries, givenUp }: { tries: number; givenUp: boolean },
   ): void {
     if (givenUp) this.#end(service, false, tries);
+    this.#lastError = { service, reason, at: this.#clock.now() };
     this.#set(service, { status: "unhealthy", reason });
   }
 

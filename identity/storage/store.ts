@@ -10,6 +10,7 @@ export type ItemKind =
   | "approval"
   | "bot"
   | "ca"
+  | "heartbeat"
   | "instance"
   | "lock"
   | "method_token"

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
+import { listInstances, removeBot } from "../../identity/authority/admin/bots.ts";
+import type { HeartbeatRequest } from "../../identity/authority/api.ts";
 import type { Cluster } from "../../identity/authority/mod.ts";
 import { readTicket } from "../../identity/authority/mod.ts";
 import { generateKeyPair, IdentityError, systemClock } from "../../identity/mod.ts";
@@ -239,6 +241,46 @@ test("an identity for one app opens sessions for that app, and sees no other", a
       (identity as { route_to_app?: { name: string } })?.route_to_app ?? []
     );
   assert.ok(issued.some(({ name, ...rest }) => name === app.name && !("session_id" in rest)));
+});
+
+test("a bot's machine says how it fares; its words are shown, and are forgotten with it", async (context) => {
+  let offset = 0;
+  const clock: Clock = { ...systemClock, now: () => new Date(Date.now() + offset) };
+  const authority = await realAuthority(context, { clock });
+  await authority.addBot("robot");
+  const bot = await authority.join("robot");
+  const service = { name: "identity", type: "internal/identity", status: "healthy" } as const;
+  const words: HeartbeatRequest = {
+    version: "1.2.3",
+    hostname: "host-1",
+    started: "2026-11-23T12:00:00.000Z",
+    oneshot: false,
+    interval: 1200,
+    services: [service],
+  };
+  const instances = () => listInstances(authority.cluster, {});
+  assert.deepEqual((await instances()).map(({ health }) => health), [undefined]);
+  await authority.connect(bot).heartbeat(words);
+  const [healthy] = await instances();
+  assert.equal(healthy?.health, "healthy");
+  assert.equal(healthy?.heartbeat?.hostname, "host-1");
+  const bad = { ...service, name: "out", status: "unhealthy", reason: "the disk is full" } as const;
+  await authority.connect(bot).heartbeat({ ...words, services: [service, bad] });
+  assert.equal((await instances())[0]?.health, "unhealthy");
+  offset = 31 * 60_000;
+  assert.equal((await instances())[0]?.health, "silent");
+  offset = 0;
+  await assert.rejects(
+    authority.connect(await authority.issue(bot)).heartbeat(words),
+    refused("ACCESS_DENIED"),
+    "an output speaks for nobody",
+  );
+  await assert.rejects(
+    authority.connect(bot).heartbeat({ ...words, extra: 1 } as HeartbeatRequest),
+    refused("BAD_REQUEST"),
+  );
+  await removeBot(authority.cluster, { name: "robot" });
+  assert.deepEqual(await authority.cluster.store.list("heartbeat"), []);
 });
 
 test("every endpoint refuses a caller without a certificate, or with one that is not ours", async (context) => {

@@ -280,6 +280,58 @@ test("an output that cannot be written is tried again, and the others go on", as
   await running.stop();
 });
 
+test("after each round the authority hears how the bot fares, and what went wrong last", async (context) => {
+  const bot = await setUp(context);
+  const running = bot.start();
+  await bot.clock.asleep(2);
+  bot.authority.intercept = ({ method }) => {
+    if (method === "issueIdentity") throw refusal("UNAVAILABLE", "try later");
+  };
+  bot.clock.advance(20 * MINUTE);
+  for (let i = 0; i < 5; i++) await bot.clock.step(2);
+  await bot.clock.asleep(2);
+  const failing = bot.authority.heartbeats.at(-1);
+  assert.deepEqual(failing?.services, [
+    { name: "identity", type: "internal/identity", status: "healthy" },
+    { name: "identity-1", type: "identity", status: "unhealthy", reason: "try later" },
+  ]);
+  bot.authority.intercept = () => {};
+  bot.reload.request();
+  await bot.clock.asleep(2);
+  await running.stop();
+  const last = bot.authority.heartbeats.at(-1);
+  assert.deepEqual(last?.services.map(({ status }) => status), ["healthy", "healthy"]);
+  assert.equal(last?.last_error?.service, "identity-1");
+  assert.equal(last?.last_error?.reason, "try later");
+  assert.equal(last?.interval, 1_200);
+  // Tries within a round are not worth a word each.
+  assert.ok(bot.authority.heartbeats.length < 12, `${bot.authority.heartbeats.length} heartbeats`);
+});
+
+test("one that runs once says so", async (context) => {
+  const bot = await setUp(context);
+  await bot.once();
+  assert.deepEqual(
+    bot.authority.heartbeats.map(({ oneshot, services }) => [oneshot, services.length]),
+    [[true, 2]],
+  );
+});
+
+test("a heartbeat that gets no answer holds nothing up", async (context) => {
+  const bot = await setUp(context);
+  const connect: RunBotOptions["connect"] = (options) => ({
+    ...bot.authority.connect(options),
+    heartbeat: () => new Promise(() => {}),
+  });
+  const running = bot.start({ connect });
+  await bot.clock.asleep(2);
+  const before = identityExpiry(bot.identity());
+  await bot.clock.step(2);
+  await bot.clock.asleep(2);
+  assert.ok(identityExpiry(bot.identity()) > before);
+  await running.stop();
+});
+
 test("an output that cannot be written is told before the token is used", async (context) => {
   const bot = await setUp(context);
   writeFileSync(bot.output, "a file");

@@ -6,7 +6,7 @@ import process from "node:process";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 // @ts-types="@modelcontextprotocol/sdk/client/streamableHttp"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { RunningProgram } from "../support/cluster_process.ts";
+import { eventually, RunningProgram } from "../support/cluster_process.ts";
 import { APP, Guide } from "../support/guide.ts";
 import { scenario as test } from "../support/scenario.ts";
 
@@ -55,6 +55,15 @@ services:
     process.kill(tbot.pid, "SIGHUP");
     await tbot.until(() => written() === 2, "it had renewed");
     assert.equal(await echo("b"), "Echo: b");
+
+    let instances = "";
+    await eventually(async () => {
+      instances = await guide.tctl("bots", "instances", "ls");
+      return / healthy\n/.test(instances);
+    }, "the authority had heard that the bot is well");
+    const instance = /example\/[0-9a-f]{32}/.exec(instances)?.[0] ?? "";
+    const shown = await guide.tctl("bots", "instances", "show", instance);
+    assert.match(shown, /^Service +application-tunnel-2: healthy$/m);
 
     assert.match(await guide.tctl("audit", "ls"), new RegExp(`mcp\\.session\\.start.*${APP}`));
   },

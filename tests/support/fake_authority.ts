@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type {
+  HeartbeatRequest,
   IdentityRequest,
   IssuedCertificates,
   JoinRequest,
@@ -38,6 +39,7 @@ interface Instance {
  */
 export class FakeAuthority {
   readonly calls: Call[] = [];
+  readonly heartbeats: HeartbeatRequest[] = [];
   /** Called before and after each call's work; what it throws is what the caller gets. */
   intercept: (call: Call, stage: "request" | "reply") => void = () => {};
   readonly #clock: Clock;
@@ -81,6 +83,10 @@ export class FakeAuthority {
       return answer;
     };
     return {
+      heartbeat: (request) => {
+        this.heartbeats.push(request);
+        return Promise.resolve({});
+      },
       find: unused,
       trust: unused,
       openSession: unused,

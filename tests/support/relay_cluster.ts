@@ -201,6 +201,7 @@ export async function startCluster(options: Partial<AgentOptions> = {}): Promise
     join: unused,
     renew: unused,
     issueIdentity: unused,
+    heartbeat: unused,
     apps: unused,
     async openSession({ app, publicKey }) {
       if (authority.refuse) throw authority.refuse;

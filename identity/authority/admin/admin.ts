@@ -7,6 +7,7 @@ import type { SignedHead } from "../../audit/chain.ts";
 import type { AuditEvent } from "../../audit/event.ts";
 import type { IdTokenMethod } from "../../join/mod.ts";
 import type { TrustBundle } from "../api.ts";
+import type { HeartbeatItem } from "../cluster.ts";
 
 /** Every method throws `IdentityError`. */
 export interface Admin {
@@ -198,6 +199,10 @@ export interface InstanceSummary {
   readonly joined: string;
   readonly renewed: string;
   readonly locked: boolean;
+  /** What its machine said of itself; older ones, and scripts, say nothing. */
+  readonly heartbeat?: HeartbeatItem;
+  /** `silent` once it should have been heard of again. */
+  readonly health?: "healthy" | "unhealthy" | "silent" | "ended";
 }
 
 export interface AddTokenRequest {

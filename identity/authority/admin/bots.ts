@@ -5,6 +5,7 @@ import type { Item, Transaction } from "../../storage/store.ts";
 import type {
   BotItem,
   Cluster,
+  HeartbeatItem,
   InstanceItem,
   LockItem,
   MethodTokenItem,
@@ -144,6 +145,7 @@ export async function removeInstance(
   now: Date,
 ): Promise<NewLock> {
   await tx.delete("instance", name);
+  await tx.delete("heartbeat", name);
   const lock: LockItem = {
     target: { instance },
     message: "it was removed",
@@ -156,10 +158,13 @@ export async function removeInstance(
 }
 
 export async function listInstances(
-  { store, view }: Cluster,
+  { clock, store, view }: Cluster,
   { bot }: { readonly bot?: string },
 ): Promise<InstanceSummary[]> {
   if (bot !== undefined) await requireBot(store, bot);
+  const heard = new Map(
+    (await store.list<HeartbeatItem>("heartbeat")).map(({ name, value }) => [name, value]),
+  );
   return (await store.list<InstanceItem>("instance"))
     .filter(({ value }) => bot === undefined || value.bot === bot)
     .map(({ value: { bot, instance, generation, joined, renewed } }) => ({
@@ -169,7 +174,23 @@ export async function listInstances(
       joined,
       renewed,
       locked: view.standing(bot, instance).kind === "locked",
+      ...healthOf(heard.get(`${bot}/${instance}`), clock.now()),
     }));
+}
+
+/** Milliseconds that a machine may be late with its word. */
+const GRACE_MS = 10 * 60_000;
+
+function healthOf(
+  heartbeat: HeartbeatItem | undefined,
+  now: Date,
+): Pick<InstanceSummary, "health" | "heartbeat"> {
+  if (heartbeat === undefined) return {};
+  const { interval, oneshot, seen, services } = heartbeat;
+  const well = services.every(({ status }) => status === "healthy");
+  const silent = now.getTime() - Date.parse(seen) > interval * 1_000 + GRACE_MS;
+  const health = oneshot && well ? "ended" : silent ? "silent" : well ? "healthy" : "unhealthy";
+  return { heartbeat, health };
 }
 
 function summarize(
