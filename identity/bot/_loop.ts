@@ -99,6 +99,8 @@ async function rest(
 
 /** The result of `work`, unless the signal is aborted first; then its reason is thrown. */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  // Whoever has given up waiting must not be ended by how it turned out.
+  work.catch(() => {});
   signal.throwIfAborted();
   const { promise, reject } = Promise.withResolvers<never>();
   const abort = () => reject(signal.reason);
