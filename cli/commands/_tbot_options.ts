@@ -131,11 +131,11 @@ export function withTunnelOptions(command: Command): Command<[], TunnelOptions> 
     );
 }
 
-function collect(value: string, before: string[] | undefined): string[] {
+export function collect(value: string, before: string[] | undefined): string[] {
   return [...(before ?? []), value];
 }
 
-function collectPins(value: string, before: string[] | undefined): string[] {
+export function collectPins(value: string, before: string[] | undefined): string[] {
   // Several pins may be given at once, with commas between them.
   const pins = value.split(",").map((pin) => pin.trim());
   if (!pins.every(isPin)) throw new InvalidArgumentError("Expected sha256: and 64 hex digits.");

@@ -4,6 +4,7 @@ import { tbotRoot } from "./_tbot_options.ts";
 import type { TbotRoot } from "./_tbot_options.ts";
 import { addCheck } from "./tbot_check.ts";
 import { addConfigure } from "./tbot_configure.ts";
+import { addDrill } from "./tbot_drill.ts";
 import { addInit } from "./tbot_init.ts";
 import { addInstall } from "./tbot_install.ts";
 import { addMigrate } from "./tbot_migrate.ts";
@@ -22,6 +23,7 @@ export function tbot(host: TbotHost): TbotRoot {
   addConfigure(root, host);
   addCheck(root, host);
   addWait(root, host);
+  addDrill(root, host);
   addInit(root, host);
   addMigrate(root, host);
   addInstall(root, host);

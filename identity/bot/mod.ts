@@ -14,6 +14,8 @@ export {
   DEFAULT_STORAGE,
   MAX_CREDENTIAL_TTL,
 } from "./config.ts";
+export { drill } from "./drill.ts";
+export type { DrillFinding, DrillOptions } from "./drill.ts";
 export { botConfigSchema } from "./json_schema.ts";
 export { migrateBotConfig } from "./migrate.ts";
 export type { Migrated } from "./migrate.ts";

@@ -1,5 +1,16 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
+import {
+  chown,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from "node:fs/promises";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { IdentityError } from "../error.ts";
@@ -58,6 +69,7 @@ async function replace(
     } finally {
       await handle.close();
     }
+    await keepOwner(fresh, join(directory, file));
     // Before the rename, so that readers never meet a file that they may not open.
     await grantReaders(fresh, "file", spec, log);
     // Replaces a symbolic link at the name itself; it is never written through.
@@ -67,6 +79,13 @@ async function replace(
     throw cause;
   }
   await syncDirectory(directory);
+}
+
+/** A file that somebody was given stays theirs; only root writes files of others. */
+async function keepOwner(fresh: string, old: string): Promise<void> {
+  if (process.getuid?.() !== 0) return;
+  const info = await lstat(old).catch(() => undefined);
+  if (info?.isFile() && (info.uid !== 0 || info.gid !== 0)) await chown(fresh, info.uid, info.gid);
 }
 
 /** Makes a rename survive a power cut; Windows has nothing of the kind. */

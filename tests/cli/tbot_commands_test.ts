@@ -254,9 +254,13 @@ test("`tbot start application-tunnel` listens as long as it runs", async (contex
   // The two loops, and the tunnel that looks after its sessions.
   await bot.clock.asleep(3);
   const url = `http://127.0.0.1:${port}/mcp`;
-  const foreign = { headers: { origin: "https://evil.example" } };
-  assert.equal((await fetch(url, foreign)).status, 403);
-  assert.equal((await fetch(url, { headers: { accept: "text/event-stream" } })).status, 400);
+  const status = async (headers: Record<string, string>) => {
+    const answer = await fetch(url, { headers });
+    await answer.text();
+    return answer.status;
+  };
+  assert.equal(await status({ origin: "https://evil.example" }), 403);
+  assert.equal(await status({ accept: "text/event-stream" }), 400);
   controller.abort();
   await running;
   await assert.rejects(fetch(url));
@@ -317,6 +321,30 @@ test(
   },
   { skip: process.getuid?.() === 0 ? false : "only root can give files away" },
 );
+
+test("`tbot drill` tells how long each trouble took to be noticed, and needs two tokens", async (context) => {
+  const bot = await setUp(context);
+  const { connect } = bot.authority;
+  bot.authority.connect = (options) =>
+    options.proxy === "demo.test:443" ? connect(options) : {
+      ...connect(options),
+      renew: () => Promise.reject(refusal("API_UNREACHABLE", "nothing listens there")),
+    };
+  bot.authority.addToken("second-token");
+  const line = ["drill", "--proxy-server=demo.test:443", `--ca-pin=${bot.pin}`];
+  await assert.rejects(bot.run([...line, "--token=secret-token"]), { code: "CONFIG_INVALID" });
+  assert.deepEqual(bot.authority.calls, []);
+  await bot.run([...line, "--token=secret-token", "--token=second-token", "--renewal-interval=5m"]);
+  assert.match(
+    bot.output(),
+    new RegExp(
+      "^outage: noticed after \\d+ ms \\(API_UNREACHABLE\\), over \\d+ ms after .*\\n" +
+        "theft: noticed \\d+ ms after the owner's next renewal \\(LOCKED\\), which comes within 5m;.*\\n" +
+        "rollback: noticed \\d+ ms after the restored storage was used \\(LOCKED\\);.*\\n" +
+        "The two machines of this drill are locked now",
+    ),
+  );
+});
 
 test("`tbot migrate` writes version 2, and refuses what it could not start with", async (context) => {
   const bot = await setUp(context);
@@ -474,7 +502,7 @@ async function setUp(context: TestContext, env: TbotHost["env"] = {}) {
       return () => listeners.delete("jump");
     },
     openLog: () => ({ debug: write, info: write, warn: write, error: write }),
-    connect: authority.connect,
+    connect: (options) => authority.connect(options),
     selfCommand: ["/usr/local/bin/tbot"],
     version: "1.2.3",
   });

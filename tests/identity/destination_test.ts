@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -177,6 +178,23 @@ test("the memory keeps files for as long as it lives", async () => {
   await destination.remove("identity");
   assert.equal(await destination.read("identity"), undefined);
 });
+
+test("a file that belongs to somebody else stays theirs when root renews it", async (context) => {
+  const root = scratch(context);
+  const destination = open(directorySpec(join(root, "out")));
+  await destination.prepare();
+  await destination.write("key", "old");
+  chownSync(join(root, "out", "key"), 65_534, 65_534);
+  await destination.write("key", "new");
+  await destination.write("other", "new");
+  const owner = (file: string) => {
+    const { gid, mode, uid } = statSync(join(root, "out", file));
+    return [uid, gid, mode & 0o777];
+  };
+  assert.deepEqual(owner("key"), [65_534, 65_534, 0o600]);
+  assert.deepEqual(owner("other"), [0, 0, 0o600]);
+  assert.equal(await destination.read("key"), "new");
+}, { skip: process.getuid?.() === 0 ? false : "only root can give files away" });
 
 test("a destination's URI is a path, a file URI or the memory", () => {
   assert.deepEqual(parseDestinationUri("/opt/machine-id"), directorySpec("/opt/machine-id"));
