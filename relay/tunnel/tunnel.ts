@@ -63,13 +63,14 @@ export class Tunnel {
   constructor(options: TunnelOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    const { app, client, connectAuthority, log, name, proxy } = options;
+    const { app, client, connectAuthority, log, proxy } = options;
     this.#peers = {
       app,
       proxy,
       log,
       identity: undefined,
-      identityPath: `of tbot's service ${name}`,
+      // It has no path; in hints it stands for one of the bot's.
+      identityPath: "IDENTITY",
       options: {
         // A client over HTTP is told that its session is gone, and begins another.
         reconnect: false,

@@ -7,7 +7,7 @@ import { type LifeOptions, live } from "../support/bot_life.ts";
 import { test } from "../support/harness.ts";
 
 const seed = Number(process.env["SEED"] ?? 1);
-const hours = Number(process.env["HOURS"] ?? 36);
+const hours = Number(process.env["HOURS"] ?? 18);
 const week: LifeOptions = {
   seed,
   hours,
