@@ -59,6 +59,31 @@ export function headerMismatch(
   return headers[PROTOCOL_VERSION] === undefined ? `there is no ${PROTOCOL_VERSION}` : undefined;
 }
 
+/** What a request that stands alone has to say of its client and does not. */
+export function missingMeta({ kind, params }: Outgoing): string | undefined {
+  if (kind !== "request") return undefined;
+  const capabilities = params?.member("_meta")?.member(CAPABILITIES);
+  return capabilities?.type === "object"
+    ? undefined
+    : `Each request needs params._meta["${CAPABILITIES}"]`;
+}
+
+/** Why a message is refused whose header names a revision without sessions, and its body does not. */
+export function notModern(
+  { params }: Outgoing,
+  version: string,
+): { readonly code: number; readonly message: string } {
+  return params?.member("_meta")?.member(VERSION) === undefined
+    ? { code: -32602, message: `Each request needs params._meta["${VERSION}"]` }
+    : {
+      code: -32020,
+      message: `Header mismatch: the body is not of ${version.slice(0, 64)}`,
+    };
+}
+
+const VERSION = "io.modelcontextprotocol/protocolVersion";
+const CAPABILITIES = "io.modelcontextprotocol/clientCapabilities";
+
 /** `=?base64?…?=` stands for what cannot be written plainly; anything else for itself. */
 function decoded(value: string): string | undefined {
   const encoded = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/.exec(value)?.[1];

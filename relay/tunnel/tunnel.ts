@@ -26,7 +26,15 @@ import * as limits from "./limits.ts";
 import { ModernPool } from "./modern_pool.ts";
 import type { PeerOptions } from "./peer.ts";
 import { answerEmpty, answerJson, refuse } from "./reply.ts";
-import { accepts, headerMismatch, isJson, isOurHost, isOurOrigin } from "./request_check.ts";
+import {
+  accepts,
+  headerMismatch,
+  isJson,
+  isOurHost,
+  isOurOrigin,
+  missingMeta,
+  notModern,
+} from "./request_check.ts";
 
 export interface TunnelOptions {
   /** What the log calls it. */
@@ -205,6 +213,10 @@ export class Tunnel {
     }
     const message = readOutgoing(scan.message.bytes);
     if (message.modern === undefined) return await this.#legacy(message, request, response);
+    const missing = missingMeta(message);
+    if (missing !== undefined) {
+      return refuse(response, 400, { id: asId(message.id), code: -32602, message: missing });
+    }
     const wrong = headerMismatch(message, request.headers, this.#pool.params);
     if (wrong !== undefined) {
       const text = `Header mismatch: ${wrong}`;
@@ -222,8 +234,7 @@ export class Tunnel {
   ): Promise<void> {
     const version = request.headers[PROTOCOL_VERSION];
     if (typeof version === "string" && version >= FIRST_MODERN) {
-      const text = `Header mismatch: the body does not say that it is of ${version.slice(0, 64)}`;
-      return refuse(response, 400, { id: asId(message.id), code: -32020, message: text });
+      return refuse(response, 400, { id: asId(message.id), ...notModern(message, version) });
     }
     if (message.method === "initialize" && request.headers[SESSION_ID] === undefined) {
       return await this.#open(message, response);

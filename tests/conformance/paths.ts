@@ -1,8 +1,8 @@
 /** The ways to the fixture: directly, and through the compiled programs. */
 import { fileURLToPath } from "node:url";
 import { StdioPeer } from "../../tools/attack_kit/stdio_peer.ts";
-import { program } from "../support/cluster_process.ts";
-import { Guide } from "../support/guide.ts";
+import { program, RunningProgram } from "../support/cluster_process.ts";
+import { APP, Guide } from "../support/guide.ts";
 import type { TestContext } from "../support/harness.ts";
 import { runtimeCommand } from "../support/runtime_command.ts";
 import { startFront } from "./front.ts";
@@ -38,6 +38,25 @@ export async function throughHttp(context: TestContext): Promise<string> {
 export async function throughSse(context: TestContext): Promise<string> {
   const url = (await directly(context)).replace(/\/mcp$/, "/sse");
   return await relayed(context, { uri: `mcp+sse+${url}` });
+}
+
+/** A tunnel of tbot's in place of front and bridge, before a server by stdio. */
+export async function throughTunnel(context: TestContext): Promise<string> {
+  const guide = await Guide.start(context, { command: runtimeCommand(FIXTURE, "stdio") });
+  const args = ["--listen=tcp://127.0.0.1:0", "--storage=memory://", `--app=${APP}`];
+  const tbot = new RunningProgram("tbot", [
+    "start",
+    "application-tunnel",
+    ...args,
+    `--proxy-server=${guide.cluster.proxy}`,
+    `--ca-pin=${guide.pin}`,
+    `--token=${await guide.token()}`,
+    "--log-format=json",
+  ], { cwd: guide.directory });
+  context.cleanup(() => tbot.stop());
+  const fresh = '"the bot\'s identity is fresh"';
+  await tbot.until(() => tbot.stderr.includes(fresh), "it had an identity");
+  return /"url":"(http:[^"]+)"/.exec(tbot.stderr)?.[1] ?? "";
 }
 
 async function relayed(

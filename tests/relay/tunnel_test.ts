@@ -314,7 +314,18 @@ test("headers that say what the body does not are refused", async (context) => {
   }
   const plain = { ...call, params: { name: "echo" } };
   const older = await http.send("POST", { body: plain, headers: right });
-  assert.deepEqual([older.status, older.messages[0].error.code], [400, -32020]);
+  assert.deepEqual([older.status, older.messages[0].error.code], [400, -32602]);
+  const { "io.modelcontextprotocol/clientCapabilities": _, ...bare } = MODERN_META;
+  for (
+    const [meta, code] of [
+      [bare, -32602],
+      [{ ...MODERN_META, "io.modelcontextprotocol/protocolVersion": "2025-11-25" }, -32020],
+    ] as const
+  ) {
+    const body = { ...call, params: { ...call.params, _meta: meta } };
+    const answer = await http.send("POST", { body, headers: right });
+    assert.deepEqual([answer.status, answer.messages[0].error.code], [400, code]);
+  }
   const name = `=?base64?${Buffer.from("echo").toString("base64")}?=`;
   const passed = await http.send("POST", { body: call, headers: { ...right, "mcp-name": name } });
   assert.equal(textOf(passed.messages[0]), "a");
