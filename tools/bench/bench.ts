@@ -1,8 +1,8 @@
 /**
  * What Postern costs, beside doing without it and beside others. Rounds are interleaved, each
  * subject has a process of its own in each round, figures are medians, and what counts is the
- * ratio. `--quick` measures fewer of each, `--only path`, `--only idle` and `--only policy` a
- * part of it, and `--json FILE` writes every figure of the path. How to read it: docs/benchmarks.md.
+ * ratio. `--quick` measures fewer of each, `--only path|idle|policy|tbot` a part of it, and `--json
+ * FILE` writes every figure of the path. How to read it: docs/benchmarks.md.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -18,6 +18,7 @@ import { EMPTY, measureStartUp } from "./_start_up.ts";
 import { median, ratioOf, type Samples, shown } from "./_stats.ts";
 import { ECHO, plain, socat, type Subject } from "./_subjects.ts";
 import { type Figures, judge, type Judged, SOCAT } from "./_targets.ts";
+import { measureTbot } from "./_tbot.ts";
 import { benchPolicy } from "./policy.ts";
 
 const { values: options } = parseArgs({
@@ -34,6 +35,7 @@ const PARTS: Readonly<Record<string, () => unknown>> = {
   policy: () => benchPolicy({ quick, print }),
   path: benchPath,
   idle: benchIdle,
+  tbot: benchTbot,
 };
 if (only !== undefined && PARTS[only] === undefined) {
   throw new Error(`--only is one of ${Object.keys(PARTS).join(", ")}`);
@@ -53,6 +55,18 @@ async function benchIdle(): Promise<void> {
     print(`  memory of the agent for each ${shown(kbEach)} kB`);
     print(`  memory of the agent ${shown(beforeMb)} MB before, ${shown(withMb)} MB with them`);
     print(`  to open a session ${shown(none)} ms before, ${shown(all)} ms with them`);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function benchTbot(): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), "postern-bench-"));
+  try {
+    const { readyMs, residentMb } = await measureTbot(directory, rounds);
+    print("\ntbot on a stored identity, medians");
+    print(`  until it has renewed and written ${shown(median(readyMs))} ms`);
+    if (residentMb.length > 0) print(`  resident memory then ${shown(median(residentMb))} MB`);
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
