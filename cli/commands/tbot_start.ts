@@ -114,7 +114,7 @@ async function tunnelsOf(
   log: Log,
 ): Promise<OpenTunnel | undefined> {
   if (!services.some(({ type }) => type === "application-tunnel")) return undefined;
-  const { Tunnel } = await import("../../relay/tunnel/mod.ts");
+  const { Tunnel } = await import("../../relay/app_tunnel/mod.ts");
   const common = { proxy, clock, log, client: `tbot/${version}`, connectAuthority: connect };
   return ({ allowedHosts, app, listen, name }) =>
     new Tunnel({ ...common, name, app, listen, allowedHosts });

@@ -12,7 +12,7 @@ import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 // @ts-types="@modelcontextprotocol/sdk/client/streamableHttp"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { silentLog } from "../../identity/mod.ts";
-import { Tunnel, type TunnelOptions } from "../../relay/tunnel/mod.ts";
+import { Tunnel, type TunnelOptions } from "../../relay/app_tunnel/mod.ts";
 import type { Json } from "../support/bridge_client.ts";
 import { test, type TestContext } from "../support/harness.ts";
 import { MODERN_META } from "../support/http_upstream.ts";
