@@ -6,8 +6,8 @@
 import type { ServerResponse } from "node:http";
 import type { Clock } from "../../identity/mod.ts";
 import { after } from "../after.ts";
-import { idText, type Outgoing, readOutgoing } from "../agent/upstream/http/outgoing.ts";
-import { ToolParams } from "../agent/upstream/http/tool_params.ts";
+import { idText, type Outgoing, readOutgoing } from "../http/outgoing.ts";
+import { ToolParams } from "../http/tool_params.ts";
 import { asId } from "../wire/excerpt.ts";
 import { JsonView } from "../wire/json.ts";
 import { MAX_PEERS, PEER_IDLE_MS, STREAM_MS } from "./limits.ts";

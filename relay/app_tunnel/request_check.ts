@@ -5,9 +5,9 @@
  */
 import { Buffer } from "node:buffer";
 import type { IncomingHttpHeaders } from "node:http";
-import type { Outgoing } from "../agent/upstream/http/outgoing.ts";
-import { modernHeaders, PROTOCOL_VERSION } from "../agent/upstream/http/mcp_headers.ts";
-import type { ToolParams } from "../agent/upstream/http/tool_params.ts";
+import type { Outgoing } from "../http/outgoing.ts";
+import { modernHeaders, PROTOCOL_VERSION } from "../http/mcp_headers.ts";
+import type { ToolParams } from "../http/tool_params.ts";
 
 /** Whether Host names this machine: as loopback, or as one of the names it was told. */
 export function isOurHost(host: string | undefined, allowed: readonly string[]): boolean {

@@ -14,8 +14,8 @@ import type {
 } from "../../identity/mod.ts";
 import { systemClock } from "../../identity/mod.ts";
 import { after } from "../after.ts";
-import { PROTOCOL_VERSION, SESSION_ID } from "../agent/upstream/http/mcp_headers.ts";
-import { type Outgoing, readOutgoing } from "../agent/upstream/http/outgoing.ts";
+import { PROTOCOL_VERSION, SESSION_ID } from "../http/mcp_headers.ts";
+import { type Outgoing, readOutgoing } from "../http/outgoing.ts";
 import { RelayError } from "../error.ts";
 import { asId } from "../wire/excerpt.ts";
 import { errorReply } from "../wire/refusal.ts";

@@ -9,7 +9,7 @@ import { excerptId } from "../../../wire/excerpt.ts";
 import { peekMessage } from "../../../wire/peek.ts";
 import { errorReply } from "../../../wire/refusal.ts";
 import type { UpstreamHandlers } from "../upstream.ts";
-import type { Outgoing } from "./outgoing.ts";
+import type { Outgoing } from "../../../http/outgoing.ts";
 
 export class Call {
   readonly message: Outgoing;

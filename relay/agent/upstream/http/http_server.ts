@@ -16,8 +16,8 @@ import {
 } from "./connection.ts";
 import { Flow } from "./flow.ts";
 import { Budget } from "./limits.ts";
-import { isVersion, LAST_EVENT_ID } from "./mcp_headers.ts";
-import { type Outgoing, readOutgoing } from "./outgoing.ts";
+import { isVersion, LAST_EVENT_ID } from "../../../http/mcp_headers.ts";
+import { type Outgoing, readOutgoing } from "../../../http/outgoing.ts";
 import type { ReadOptions } from "./read_body.ts";
 import { noStream, readRefusal, responseKind } from "./responses.ts";
 import { Turns } from "./turns.ts";

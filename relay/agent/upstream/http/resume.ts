@@ -6,7 +6,7 @@ import type { Buffer } from "node:buffer";
 import type { Clock } from "../../../../identity/mod.ts";
 import { RelayError, type RelayErrorCode } from "../../../error.ts";
 import type { HttpResponse } from "./connection.ts";
-import { LAST_EVENT_ID } from "./mcp_headers.ts";
+import { LAST_EVENT_ID } from "../../../http/mcp_headers.ts";
 import { readEvents, type ReadOptions } from "./read_body.ts";
 import { discard, responseKind } from "./responses.ts";
 

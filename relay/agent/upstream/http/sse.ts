@@ -11,8 +11,8 @@ import type { Call } from "./calls.ts";
 import type { HttpResponse } from "./connection.ts";
 import type { ServerEvent } from "./event_parser.ts";
 import { HttpServer, type HttpServerOptions } from "./http_server.ts";
-import { legacyHeaders } from "./mcp_headers.ts";
-import { idText, type Outgoing } from "./outgoing.ts";
+import { legacyHeaders } from "../../../http/mcp_headers.ts";
+import { idText, type Outgoing } from "../../../http/outgoing.ts";
 import { readEvents } from "./read_body.ts";
 import { discard } from "./responses.ts";
 

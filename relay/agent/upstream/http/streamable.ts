@@ -11,12 +11,17 @@ import { peekMessage } from "../../../wire/peek.ts";
 import type { Call } from "./calls.ts";
 import type { HttpResponse } from "./connection.ts";
 import { HttpServer, resultOf } from "./http_server.ts";
-import { isSessionId, legacyHeaders, modernHeaders, SESSION_ID } from "./mcp_headers.ts";
-import { idText, type Outgoing } from "./outgoing.ts";
+import {
+  isSessionId,
+  legacyHeaders,
+  modernHeaders,
+  SESSION_ID,
+} from "../../../http/mcp_headers.ts";
+import { idText, type Outgoing } from "../../../http/outgoing.ts";
 import { readWhole, tooLarge } from "./read_body.ts";
 import { discard, readRefusal } from "./responses.ts";
 import { follow, type Following, type FollowOutcome } from "./resume.ts";
-import { ToolParams } from "./tool_params.ts";
+import { ToolParams } from "../../../http/tool_params.ts";
 import { isHeaderMismatch, refreshTools } from "./tool_refresh.ts";
 
 export class StreamableServer extends HttpServer {

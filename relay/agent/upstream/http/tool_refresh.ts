@@ -6,8 +6,8 @@
 import { Buffer } from "node:buffer";
 import { scanMessage } from "../../../wire/scanner.ts";
 import { resultOf } from "./http_server.ts";
-import { type Outgoing, readOutgoing } from "./outgoing.ts";
-import type { ToolParams } from "./tool_params.ts";
+import { type Outgoing, readOutgoing } from "../../../http/outgoing.ts";
+import type { ToolParams } from "../../../http/tool_params.ts";
 
 /** SEP-2243: a header is not there, or says something else than the body. */
 const HEADER_MISMATCH = -32020;

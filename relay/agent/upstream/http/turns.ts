@@ -1,5 +1,5 @@
 import { Queue } from "../../../wire/queue.ts";
-import type { Outgoing } from "./outgoing.ts";
+import type { Outgoing } from "../../../http/outgoing.ts";
 
 export interface TurnsOptions<Item extends { readonly message: Outgoing }> {
   /** Requests at a time. */

@@ -1,5 +1,5 @@
 /** What a transport has to know of a message of the client. */
-import { JsonView } from "../../../wire/json.ts";
+import { JsonView } from "../wire/json.ts";
 
 /**
  * A message that the gate has written, so it is compact and no key is in it twice; views read it

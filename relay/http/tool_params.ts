@@ -3,7 +3,7 @@
  * It learns from the lists as the server sends them, before the gate takes anything out, since a
  * call is judged by the gate and its headers by the server.
  */
-import type { JsonView } from "../../../wire/json.ts";
+import type { JsonView } from "../wire/json.ts";
 import { encodeValue } from "./mcp_headers.ts";
 
 interface Declared {
