@@ -19,6 +19,7 @@ export type IdentityErrorCode =
   | "IDENTITY_FILE_MISSING"
   | "INTERNAL"
   | "JOIN_REFUSED"
+  | "JOIN_ROTATION_REQUIRED"
   | "JOIN_TOKEN_EXPIRED"
   | "JOIN_TOKEN_USED"
   | "LOCKED"

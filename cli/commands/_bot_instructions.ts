@@ -1,12 +1,14 @@
 import type { NewBot } from "../../identity/authority/admin/mod.ts";
 
 /** What a person does with a new bot. */
-export function botInstructions({ bot, token, ttl, caPins, publicAddress }: NewBot): string[] {
+export function botInstructions(
+  { bot, caPins, method, publicAddress, token, ttl }: NewBot,
+): string[] {
   return [
     `Bot "${bot}" has been created.`,
     "",
     `The bot token: ${token}`,
-    expiryLine(ttl),
+    ...(ttl === undefined ? [] : [expiryLine(ttl)]),
     "",
     "Start the bot on its machine, for example:",
     "",
@@ -15,11 +17,19 @@ export function botInstructions({ bot, token, ttl, caPins, publicAddress }: NewB
     `   --token=${token} \\`,
     ...caPins.map((pin) => `   --ca-pin=${pin} \\`),
     `   --proxy-server=${publicAddress ?? "example.com:443"} \\`,
-    "   --join-method=token",
+    `   --join-method=${method}`,
     "",
     "Please note:",
     "",
-    "  - The token is single-use: the first machine that joins with it spends it.",
+    ...(method === "token"
+      ? ["  - The token is single-use: the first machine that joins with it spends it."]
+      : []),
+    ...(method === "bound_keypair"
+      ? [
+        "  - To register its key the machine needs a secret, unless the token has the key already:",
+        `    tctl get token/${token} --with-secrets`,
+      ]
+      : []),
     ...(publicAddress === undefined
       ? ["  - Replace example.com:443 with the cluster's public address."]
       : []),

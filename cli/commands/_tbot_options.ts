@@ -13,13 +13,17 @@ export type GlobalOptions = {
   insecure?: true;
 };
 
-const JOIN_METHODS = ["token", ...ID_TOKEN_METHODS] as const;
+const JOIN_METHODS = ["token", "bound_keypair", ...ID_TOKEN_METHODS] as const;
 type JoinMethod = typeof JOIN_METHODS[number];
 
 export type JoinOptions = {
   proxyServer?: string;
   token?: string;
   joinMethod?: JoinMethod;
+  joinUri?: string;
+  registrationSecret?: string;
+  registrationSecretPath?: string;
+  staticKeyPath?: string;
   caPin?: string[];
   oneshot?: true;
   diagAddr?: string;
@@ -80,6 +84,10 @@ export function withJoinOptions(command: Command): Command<[], JoinOptions> {
     .addOption(
       new Option("--join-method <method>", "how to join").choices(JOIN_METHODS),
     )
+    .option("--join-uri <uri>", "where and how to join, in one line")
+    .option("--registration-secret <secret>", "secret to register a key with, for bound_keypair")
+    .option("--registration-secret-path <path>", "file that the secret is in")
+    .option("--static-key-path <path>", "file with the key for bound_keypair, as it stays")
     .option("--ca-pin <sha256:hex>", "pin of the cluster's CA; may be repeated", collectPins)
     .option("--oneshot", "write the outputs once, then end")
     .option("--diag-addr <host:port>", "where to serve health and metrics");

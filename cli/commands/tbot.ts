@@ -8,6 +8,7 @@ import { addDrill } from "./tbot_drill.ts";
 import { addInit } from "./tbot_init.ts";
 import { addInstall } from "./tbot_install.ts";
 import { addMigrate } from "./tbot_migrate.ts";
+import { addKeypair } from "./tbot_keypair.ts";
 import { addStart } from "./tbot_start.ts";
 import { addWait } from "./tbot_wait.ts";
 
@@ -22,6 +23,7 @@ export function tbot(host: TbotHost): TbotRoot {
   addStart(root, host);
   addConfigure(root, host);
   addCheck(root, host);
+  addKeypair(root, host);
   addWait(root, host);
   addDrill(root, host);
   addInit(root, host);

@@ -58,10 +58,10 @@ async function startService(
     );
   }
   const { parseBotConfig } = await import("../../identity/bot/mod.ts");
-  const { configText } = await import("./_tbot_config.ts");
+  const { configText, environmentKey } = await import("./_tbot_config.ts");
   // The places in its errors are those of what `tbot configure` prints for the same options.
   const text = configText(service, globals, host.env);
-  await run(parseBotConfig(text, "(options)"), globals, host);
+  await run(parseBotConfig(text, "(options)", environmentKey(host.env)), globals, host);
 }
 
 async function run(

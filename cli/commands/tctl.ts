@@ -4,6 +4,7 @@ import { tctlContext, tctlRoot } from "./_tctl_root.ts";
 import type { TctlRoot } from "./_tctl_root.ts";
 import { addAudit } from "./tctl_audit.ts";
 import { addAuth } from "./tctl_auth.ts";
+import { addBoundKeypair } from "./tctl_bound_keypair.ts";
 import { addBots } from "./tctl_bots.ts";
 import { addEdit } from "./tctl_edit.ts";
 import { addLock } from "./tctl_lock.ts";
@@ -26,6 +27,7 @@ export function tctl(host: TctlHost): TctlRoot {
   addEdit(root, context);
   addBots(root, context);
   addTokens(root, context);
+  addBoundKeypair(root, context);
   addLock(root, context);
   addSessions(root, context);
   addStatus(root, context);

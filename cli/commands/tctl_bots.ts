@@ -70,10 +70,10 @@ function addAdd(bots: Group, tctl: Tctl): void {
         role_name: `bot-${name}`,
         token_id: bot.token,
         // The original's duration type is a number of nanoseconds.
-        token_ttl: bot.ttl * NANOSECONDS,
+        ...(bot.ttl !== undefined && { token_ttl: bot.ttl * NANOSECONDS }),
         bot_name: name,
         roles: bot.roles,
-        expires: bot.expires,
+        ...(bot.expires !== undefined && { expires: bot.expires }),
         ca_pins: bot.caPins,
         ...(bot.publicAddress === undefined ? {} : { proxy_server: bot.publicAddress }),
       });
@@ -129,11 +129,13 @@ function addInstances(instances: Group, tctl: Tctl): void {
         });
       }
       if (format !== "text") return tctl.data(format, instance);
-      const { bot, generation, health = "unknown", heartbeat, joined, renewed, locked } = instance;
+      const { bot, generation, health = "unknown", heartbeat, joined, locked, method } = instance;
+      const { renewed, token } = instance;
       tctl.say(
         `Bot         ${bot}`,
         `Instance    ${id}`,
         `Generation  ${generation}`,
+        `Method      ${method}${token === undefined ? "" : ` (${token})`}`,
         `Joined      ${joined}`,
         `Renewed     ${renewed}`,
         `Locked      ${locked ? "yes" : "no"}`,
@@ -151,10 +153,13 @@ function addInstances(instances: Group, tctl: Tctl): void {
       if (format !== "text") return tctl.data(format, found);
       if (found.length === 0) return tctl.say("No bot instances found");
       tctl.host.stdout.write(formatTable(
-        ["Instance", "Generation", "Joined", "Renewed", "Host", "Version", "Health", ""],
-        found.map(({ bot, instance, generation, joined, renewed, health, heartbeat, locked }) => [
+        ["Instance", "Generation", "Method", "Joined", "Renewed", "Host", "Version", "Health", ""],
+        found.map((
+          { bot, instance, generation, joined, method, renewed, health, heartbeat, locked },
+        ) => [
           `${bot}/${instance}`,
           String(generation),
+          method,
           joined,
           renewed,
           heartbeat?.hostname ?? "",

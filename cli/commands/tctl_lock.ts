@@ -12,6 +12,7 @@ export function addLock(root: TctlRoot, tctl: Tctl): void {
     .addOption(new Option("--bot-instance-id <id>", "the original's name of --instance").hideHelp())
     .option("--role <name>", "whoever holds the role")
     .option("--app <name>", "everybody who uses the app")
+    .option("--join-token <name>", "whoever joins or has joined by a bound_keypair token")
     .option("--ttl <duration>", "how long; until the lock is removed without it", seconds)
     .option("--message <text>", "what whoever is locked is told")
     .addOption(formatOption())

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { Option } from "@commander-js/extra-typings";
+import type { Resource } from "../../identity/authority/admin/mod.ts";
 import { IdentityError } from "../../identity/mod.ts";
 import { formatResources } from "./_format_resources.ts";
 import { labelOf, parseRef, parseRefs } from "./_resource_ref.ts";
@@ -39,9 +40,11 @@ export function addResources(root: TctlRoot, tctl: Tctl): void {
     .option("--with-secrets", "print secrets as well, where the cluster keeps them")
     .action(async (text, { format, withSecrets }) => {
       const refs = parseRefs(text);
-      const resources = await tctl.withAdmin((admin) => admin.getResources({ refs }));
-      if (withSecrets && refs.some(({ kind }) => kind === "token")) {
-        tctl.host.stderr.write("Tokens are stored as hashes: there are no secrets to print.\n");
+      const resources = await tctl.withAdmin((admin) =>
+        admin.getResources({ refs, ...(withSecrets && { secrets: true }) })
+      );
+      if (withSecrets && resources.some(isHashed)) {
+        tctl.host.stderr.write("One-time tokens are stored as hashes: they cannot be printed.\n");
       }
       if (format === "json") await tctl.data(format, resources);
       else tctl.host.stdout.write(await formatResources(resources, format));
@@ -55,6 +58,10 @@ export function addResources(root: TctlRoot, tctl: Tctl): void {
       const label = ref.kind === "bot" ? "Bot" : labelOf(ref.kind);
       tctl.say(`${label} "${removed.name}" has been deleted`);
     });
+}
+
+function isHashed({ kind, spec }: Resource): boolean {
+  return kind === "token" && spec["join_method"] === "token";
 }
 
 async function readInput(path: string): Promise<string> {

@@ -1,12 +1,16 @@
 /** The shapes of request bodies; unknown members are refused, so that a typo is never ignored. */
 import { z } from "zod";
-import { ID_TOKEN_METHODS } from "../join/mod.ts";
+import { ID_TOKEN_METHODS, KEYPAIR_METHOD } from "../join/mod.ts";
 
 const MAX_PEM = 4096;
 const publicKey = z.string().min(1).max(MAX_PEM);
 const ttl = z.number().int().positive().max(10 * 365 * 86_400);
 
 const token = z.string().min(1).max(1024);
+
+const jwt = z.string().min(1).max(4096);
+
+export const challengeRequest = z.strictObject({ method: z.literal(KEYPAIR_METHOD), token });
 
 export const joinRequest = z.discriminatedUnion("method", [
   z.strictObject({ method: z.literal("token"), token, publicKey, ttl }),
@@ -16,6 +20,18 @@ export const joinRequest = z.discriminatedUnion("method", [
     idToken: z.string().min(1).max(16 * 1024),
     publicKey,
     ttl,
+  }),
+  z.strictObject({
+    method: z.literal(KEYPAIR_METHOD),
+    token,
+    publicKey,
+    ttl,
+    challenge: jwt,
+    boundKey: publicKey,
+    proof: jwt,
+    secret: z.string().min(1).max(1024).exactOptional(),
+    state: jwt.exactOptional(),
+    next: z.strictObject({ boundKey: publicKey, proof: jwt }).exactOptional(),
   }),
 ]);
 

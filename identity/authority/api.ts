@@ -27,7 +27,7 @@ export interface TrustBundle {
 }
 
 /** `POST /postern/v1/join`, open to anyone who has what the method asks for. */
-export type JoinRequest = SecretJoin | IdTokenJoin;
+export type JoinRequest = SecretJoin | IdTokenJoin | KeypairJoin;
 
 /** By a token that is a secret and good for one machine. */
 export interface SecretJoin {
@@ -51,6 +51,44 @@ export interface IdTokenJoin {
   readonly publicKey: string;
   /** Seconds. */
   readonly ttl: number;
+}
+
+/** `POST /postern/v1/join/challenge`, open to anyone: what a join by a bound keypair signs. */
+export interface ChallengeRequest {
+  readonly method: "bound_keypair";
+  /** The name of the join token. */
+  readonly token: string;
+}
+
+export interface JoinChallenge {
+  readonly cluster: string;
+  /** Good for one join within a minute. */
+  readonly challenge: string;
+}
+
+/**
+ * By a key that is bound to the join token. As with OIDC tokens, a certificate of before keeps the
+ * instance.
+ */
+export interface KeypairJoin {
+  readonly method: "bound_keypair";
+  /** The name of the join token. */
+  readonly token: string;
+  /** The SPKI PEM that the certificate is for. The same key answers a lost reply again. */
+  readonly publicKey: string;
+  /** Seconds. */
+  readonly ttl: number;
+  readonly challenge: string;
+  /** SPKI PEM, Ed25519 or P-256. */
+  readonly boundKey: string;
+  /** A JWS by the bound key (`keypair_proof.ts`). */
+  readonly proof: string;
+  /** To bind the key with, as long as none is. */
+  readonly secret?: string;
+  /** From the last join. */
+  readonly state?: string;
+  /** The key to bind from now on, and its own proof. */
+  readonly next?: { readonly boundKey: string; readonly proof: string };
 }
 
 /** `POST /postern/v1/renew`, as a bot. */
@@ -79,6 +117,15 @@ export interface IssuedCertificates {
   /** OpenSSH certificate on one line. */
   readonly ssh: string;
   readonly trust: TrustBundle;
+  /** Of a join by a bound keypair. */
+  readonly keypair?: {
+    /** To be shown at the next join; nobody else needs to read it. */
+    readonly state: string;
+    /** The SPKI PEM that is bound now. */
+    readonly boundKey: string;
+    /** How many times it may still recover without a certificate; any number of times without it. */
+    readonly recoveriesLeft?: number;
+  };
 }
 
 /** `POST /postern/v1/heartbeats`, as a bot: how its machine fares. */

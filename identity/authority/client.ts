@@ -9,10 +9,12 @@ import { matchesPin } from "../pin.ts";
 import type {
   ApiFailure,
   AppList,
+  ChallengeRequest,
   ClusterInfo,
   HeartbeatRequest,
   IdentityRequest,
   IssuedCertificates,
+  JoinChallenge,
   JoinRequest,
   RenewRequest,
   SessionGrant,
@@ -24,6 +26,7 @@ import type {
 export interface AuthorityClient {
   find(): Promise<ClusterInfo>;
   trust(): Promise<TrustBundle>;
+  challenge(request: ChallengeRequest): Promise<JoinChallenge>;
   join(request: JoinRequest): Promise<IssuedCertificates>;
   renew(request: RenewRequest): Promise<IssuedCertificates>;
   issueIdentity(request: IdentityRequest): Promise<IssuedCertificates>;
@@ -77,6 +80,7 @@ export function connectAuthority(options: ConnectOptions): AuthorityClient {
   return {
     find: () => call("GET", "/v1/webapi/find"),
     trust: () => call("GET", "/postern/v1/trust"),
+    challenge: (request) => call("POST", "/postern/v1/join/challenge", request),
     join: (request) => call("POST", "/postern/v1/join", request),
     renew: (request) => call("POST", "/postern/v1/renew", request),
     issueIdentity: (request) => call("POST", "/postern/v1/identities", request),

@@ -5,7 +5,7 @@
 import type { App } from "../app.ts";
 import type { AuditLog } from "../audit/audit_log.ts";
 import type { Clock } from "../clock.ts";
-import type { IdTokenMethod, IssuerKeys, TokenRules } from "../join/mod.ts";
+import type { IdTokenMethod, IssuerKeys, KeypairRules, TokenRules } from "../join/mod.ts";
 import type { Log } from "../log.ts";
 import type { Store } from "../storage/store.ts";
 import type { HeartbeatRequest } from "./api.ts";
@@ -49,12 +49,60 @@ export interface TokenItem {
 }
 
 /** `method_token/<name>`: no secret, since whoever joins with it proves who it is. */
-export interface MethodTokenItem {
+export type MethodTokenItem = IdTokenItem | KeypairTokenItem;
+
+export interface IdTokenItem {
   readonly bot: string;
   readonly method: IdTokenMethod;
   /** The section of the method as its author wrote it. */
   readonly section: unknown;
   readonly rules: TokenRules;
+}
+
+export interface KeypairTokenItem {
+  readonly bot: string;
+  readonly method: "bound_keypair";
+  readonly rules: KeypairRules;
+}
+
+/**
+ * `bound_keypair/<token>`: what has become of such a token. Apart from it, so that joins change no
+ * revision that an administrator edits.
+ */
+export interface KeypairItem {
+  /** Anew for each token: the join state of one that was removed is nothing to a later one. */
+  readonly uid: string;
+  /** To register with, until somebody has. */
+  readonly secret?: string;
+  /** The epoch of the store that the secret was made in: a restored store takes none. */
+  readonly secretEpoch?: string;
+  /** SHA-256 in hex of the secret that somebody has registered with. */
+  readonly spentSecret?: string;
+  /** SPKI PEM. */
+  readonly boundKey?: string;
+  /** The bound key of before the last rotation. */
+  readonly previousKey?: string;
+  /** The key of the rules that was bound last: another one there is bound in its place. */
+  readonly initialKey?: string;
+  /** When the key was made, as far as the cluster knows. */
+  readonly keyedAt?: string;
+  readonly rotatedAt?: string;
+  readonly recoveries: number;
+  readonly recoveredAt?: string;
+  /** Joins in all; each one's join state says which it was. */
+  readonly sequence: number;
+  /** The id of the last join's join state: after a restore another may have had its number. */
+  readonly state?: string;
+  /** The id of the join state that the last join showed. */
+  readonly seen?: string;
+  /** Fingerprint of the key that the last join's certificate was issued for. */
+  readonly certificateKey?: string;
+  /** The one that joined last. */
+  readonly instance?: string;
+  /** The epoch of the store in which a join state above the stored one was taken. */
+  readonly adopted?: string;
+  /** Challenges that joins have used, until their time is over: RFC 3339 by id. */
+  readonly challenges?: Readonly<Record<string, string>>;
 }
 
 /** `used_id_token/<sha256 in hex of what the token signs>`, until the token has expired. */
@@ -75,7 +123,11 @@ export interface InstanceItem {
   /** The epoch of the store in which a generation above the stored one was taken. */
   readonly adopted?: string;
   /** How it has to prove itself each time; one that joined by a secret renews. */
-  readonly method?: IdTokenMethod;
+  readonly method?: IdTokenMethod | "bound_keypair";
+  /** The join token that it proves itself for. */
+  readonly token?: string;
+  /** The instance that its machine was before it had to recover. */
+  readonly previous?: string;
 }
 
 /** `heartbeat/<bot>/<instance>`: what the machine last said of itself. */
@@ -89,6 +141,8 @@ export interface LockTarget {
   readonly instance?: string;
   readonly role?: string;
   readonly app?: string;
+  /** Nobody joins by it, and the instances that did are out. */
+  readonly token?: { readonly name: string; readonly instances: readonly string[] };
 }
 
 /** `lock/<name>`; a lock without `expires` on its item holds until it is removed. */

@@ -15,6 +15,7 @@ import { type Connection, identifyCaller } from "./caller.ts";
 import type {
   BotItem,
   Cluster,
+  IdTokenItem,
   InstanceItem,
   MethodTokenItem,
   UsedIdTokenItem,
@@ -33,7 +34,7 @@ export async function joinByIdToken(
 ): Promise<IssuedCertificates> {
   const publicKey = normalizePublicKey(request.publicKey);
   const item = await cluster.store.get<MethodTokenItem>("method_token", request.token);
-  const token = item?.value.method === request.method ? item.value : undefined;
+  const token = isIdToken(item?.value, request) ? item.value : undefined;
   try {
     if (token === undefined) throw unknownToken(request);
     const claims = await prove(cluster, request, token);
@@ -63,6 +64,13 @@ export async function joinByIdToken(
   }
 }
 
+function isIdToken(
+  item: MethodTokenItem | undefined,
+  { method }: IdTokenJoin,
+): item is IdTokenItem {
+  return item?.method === method;
+}
+
 function unknownToken({ method, token }: IdTokenJoin): IdentityError {
   return new IdentityError(
     "JOIN_REFUSED",
@@ -74,7 +82,7 @@ function unknownToken({ method, token }: IdTokenJoin): IdentityError {
 function prove(
   { clock, issuers: keys, name }: Cluster,
   { idToken }: IdTokenJoin,
-  { method, rules }: MethodTokenItem,
+  { method, rules }: IdTokenItem,
 ): Promise<Claims> {
   return proveIdToken({ method, rules, idToken, cluster: name }, { clock, keys });
 }

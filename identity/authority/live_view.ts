@@ -96,7 +96,10 @@ export class LiveView implements ClusterView {
   }
 
   standing(bot: string, instance: string): Standing {
-    const lock = this.#lockOn((target) => target.bot === bot || target.instance === instance);
+    const lock = this.#lockOn((target) =>
+      target.bot === bot || target.instance === instance ||
+      target.token?.instances.includes(instance) === true
+    );
     if (lock) return { kind: "locked", message: lock.message };
     const item = this.#bots.get(bot);
     if (!item) return { kind: "gone" };

@@ -7,13 +7,14 @@ import { IdentityError } from "../error.ts";
 import { VERSION } from "../version.ts";
 import { toFailure } from "./_failures.ts";
 import {
+  challengeRequest,
   heartbeatRequest,
   identityRequest,
   joinRequest,
   renewRequest,
   sessionRequest,
 } from "./_schemas.ts";
-import type { ClusterInfo } from "./api.ts";
+import type { ClusterInfo, IssuedCertificates, JoinChallenge, JoinRequest } from "./api.ts";
 import { identifyCaller } from "./caller.ts";
 import type { Cluster } from "./cluster.ts";
 import { keepHeartbeat } from "./heartbeat.ts";
@@ -21,6 +22,8 @@ import { issueOutput } from "./issue_output.ts";
 import { trustBundle } from "./issuing.ts";
 import { joinBot } from "./join_bot.ts";
 import { joinByIdToken } from "./join_by_id_token.ts";
+import { joinByKeypair } from "./join_by_keypair.ts";
+import { signChallenge } from "./join_documents.ts";
 import { listApps, openSession } from "./open_session.ts";
 import { RefusedJoins } from "./refused_joins.ts";
 import { renewBot } from "./renew_bot.ts";
@@ -62,12 +65,17 @@ export function publicApi(cluster: Cluster): Hono<Env> {
   api.get("/postern/v1/trust", (context) => context.json(trustBundle(cluster)));
   api.post("/postern/v1/join", async (context) => {
     const request = await body(context, joinRequest);
-    const { remote } = context.env;
-    const join = () =>
-      request.method === "token"
-        ? joinBot(cluster, request, remote)
-        : joinByIdToken(cluster, request, context.env);
-    return context.json(await refusedJoins.guard(remote, join));
+    const { env } = context;
+    return context.json(await refusedJoins.guard(env.remote, () => join(cluster, request, env)));
+  });
+  api.post("/postern/v1/join/challenge", async (context) => {
+    const { token } = await body(context, challengeRequest);
+    // Nothing is remembered of a challenge; whoever is refused too often gets none either.
+    const challenge = await refusedJoins.guard(
+      context.env.remote,
+      () => signChallenge(cluster, token),
+    );
+    return context.json({ cluster: cluster.name, challenge } satisfies JoinChallenge);
   });
   api.post("/postern/v1/renew", async (context) => {
     const caller = await identifyCaller(cluster, context.env, "bot");
@@ -103,6 +111,21 @@ export function publicApi(cluster: Cluster): Hono<Env> {
     return context.json(body, status);
   });
   return api;
+}
+
+function join(
+  cluster: Cluster,
+  request: JoinRequest,
+  caller: PublicBindings,
+): Promise<IssuedCertificates> {
+  switch (request.method) {
+    case "token":
+      return joinBot(cluster, request, caller.remote);
+    case "bound_keypair":
+      return joinByKeypair(cluster, request, caller);
+    default:
+      return joinByIdToken(cluster, request, caller);
+  }
 }
 
 function clusterInfo({ name }: Cluster): ClusterInfo {

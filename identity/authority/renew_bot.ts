@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { IdentityError } from "../error.ts";
 import { normalizePublicKey, publicKeyFingerprint } from "../keys.ts";
 import type { RestoredItem } from "../storage/restore.ts";
-import type { Transaction } from "../storage/store.ts";
+import type { Reader, Transaction } from "../storage/store.ts";
 import type { BotClaims } from "../x509/claims.ts";
 import type { IssuedCertificates, RenewRequest } from "./api.ts";
 import type { Caller } from "./caller.ts";
@@ -43,7 +43,7 @@ export async function renewBot(
       throw new IdentityError(
         "ACCESS_DENIED",
         `This instance of bot "${claims.bot}" joined by ${outcome.method}, and does not renew`,
-        { hint: `Join again, with a fresh ${outcome.method} token` },
+        { hint: `Join again by ${outcome.method}, with a fresh proof` },
       );
     case "cloned":
       return await refuseClone(cluster, claims, outcome);
@@ -110,7 +110,7 @@ export async function advance(
 }
 
 /** Anew at each restore; without one, the store may have gone back by other ways, once. */
-async function storeEpoch(tx: Transaction): Promise<string> {
+export async function storeEpoch(tx: Reader): Promise<string> {
   return (await tx.get<RestoredItem>("settings", "restored"))?.value.epoch ?? "first";
 }
 

@@ -2,6 +2,7 @@
 import * as z from "zod";
 import { hostPort } from "../config/fields.ts";
 import { parseDuration } from "../duration.ts";
+import { KEYPAIR_METHOD } from "../join/keypair_section.ts";
 import { ID_TOKEN_METHODS, unsupportedMethod } from "../join/methods.ts";
 import { isPin } from "../pin.ts";
 import { DESTINATION_TYPES, unsupportedDestination } from "./unsupported.ts";
@@ -59,7 +60,6 @@ export const destination = z.strictObject({
 
 const UNSUPPORTED = {
   auth_server: "tbot reaches the authority through the cluster's port: use `proxy_server`",
-  join_uri: "join URIs are not supported: use `onboarding`",
 } as const;
 
 /** A key of the original's that is known here, so that it is refused with a reason. */
@@ -71,9 +71,23 @@ const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "expected the name
 
 const onboarding = z.strictObject({
   token: text.optional(),
-  join_method: z.enum(["token", ...ID_TOKEN_METHODS], {
+  join_method: z.enum(["token", KEYPAIR_METHOD, ...ID_TOKEN_METHODS], {
     error: (issue) => unsupportedMethod(issue.input),
   }).optional(),
+  bound_keypair: z.strictObject({
+    registration_secret: text.optional(),
+    registration_secret_path: text.optional(),
+    static_private_key_path: text.optional(),
+    // The name in the original's documentation.
+    static_key_path: text.optional(),
+  }).refine(
+    (given) =>
+      given.registration_secret === undefined || given.registration_secret_path === undefined,
+    "write `registration_secret` or `registration_secret_path`, one of them",
+  ).refine(
+    (given) => given.static_private_key_path === undefined || given.static_key_path === undefined,
+    "`static_key_path` is another name of `static_private_key_path`: keep one",
+  ).optional(),
   gitlab: z.strictObject({ token_env_var_name: variable }).optional(),
   kubernetes: z.strictObject({ token_path: text }).optional(),
   generic_oidc: z.strictObject({
@@ -89,7 +103,7 @@ const onboarding = z.strictObject({
   error: "a `token` needs a `join_method` beside it, such as token",
 }).superRefine((onboarding, context) => {
   const { join_method, token } = onboarding;
-  for (const method of ["gitlab", "kubernetes", "generic_oidc"] as const) {
+  for (const method of [KEYPAIR_METHOD, "gitlab", "kubernetes", "generic_oidc"] as const) {
     if (onboarding[method] === undefined || join_method === method) continue;
     const message = `\`${method}\` is for \`join_method: ${method}\``;
     context.addIssue({ code: "custom", path: [method], message });
@@ -115,7 +129,7 @@ export const rootSchema = z.strictObject({
   debug: z.boolean().optional(),
   proxy_server: text.optional(),
   auth_server: unsupported("auth_server"),
-  join_uri: unsupported("join_uri"),
+  join_uri: text.optional(),
   credential_ttl: duration.optional(),
   certificate_ttl: duration.optional(),
   renewal_interval: duration.optional(),

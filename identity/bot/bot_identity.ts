@@ -1,12 +1,13 @@
 import { readFile } from "node:fs/promises";
 import type { AuthorityClient, ConnectOptions, Trust } from "../authority/client.ts";
-import type { JoinRequest } from "../authority/api.ts";
+import type { ChallengeRequest, IssuedCertificates, JoinRequest } from "../authority/api.ts";
 import type { Clock } from "../clock.ts";
 import type { Destination } from "../destination/destination.ts";
 import { IdentityError } from "../error.ts";
 import { freshLife, identityExpiry } from "../identity_check.ts";
 import type { IdentityFile } from "../identity_file.ts";
 import type { Log } from "../log.ts";
+import { joinByKeypair } from "./bound_keypair.ts";
 import type { BotConfig, IdTokenOnboarding, Onboarding } from "./config.ts";
 import { fetchIdToken } from "./id_token.ts";
 import {
@@ -15,6 +16,7 @@ import {
   loadIdentity,
   nextKey,
   saveIdentity,
+  type SaveOptions,
 } from "./stored_identity.ts";
 import { isLocked, isOver, isPassing } from "./refusals.ts";
 import { readToken } from "./token.ts";
@@ -68,23 +70,46 @@ export async function openBotIdentity(options: BotIdentityOptions): Promise<BotI
   async function joinAnew(): Promise<IdentityFile> {
     const { onboarding } = config;
     const token = await tokenOrExplain(config, identity);
-    const proven = onboarding !== undefined && onboarding.joinMethod !== "token";
-    // Who still has a certificate remains the same instance by it.
-    const client = proven && identity && isValid()
-      ? connect(asBot(config, identity))
-      : connect({ proxy: config.proxyServer, trust: await joinTrust(config) });
+    // Who still has a certificate remains the same instance by it; whether it has run out is for the
+    // authority to say.
+    const shown = renews(config) ? undefined : identity;
+    const client = shown && isValid() ? connect(asBot(config, shown)) : connect({
+      proxy: config.proxyServer,
+      trust: await joinTrust(config),
+      ...(shown && { credentials: asBot(config, shown).credentials }),
+    });
     const key = await nextKey(storage);
     const common = { token, publicKey: key.publicKey, ttl };
-    const request: JoinRequest = proven
-      ? { ...common, method: onboarding.joinMethod, idToken: await idToken(onboarding, client) }
-      : { ...common, method: "token" };
-    const joined = assembleIdentity(
-      key.privateKey,
-      await unlessAborted(client.join(request), signal),
-    );
-    await saveIdentity(storage, joined, token);
-    log.info("joined", { proxy: config.proxyServer });
+    const { issued, ...rest } = await unlessAborted(join(onboarding, client, common), signal);
+    const joined = assembleIdentity(key.privateKey, issued);
+    await saveIdentity(storage, joined, { token, ...rest });
+    const { recoveriesLeft } = issued.keypair ?? {};
+    log.info("joined", {
+      proxy: config.proxyServer,
+      ...(recoveriesLeft !== undefined && { recoveriesLeft }),
+    });
     return joined;
+  }
+
+  async function join(
+    onboarding: Onboarding | undefined,
+    client: AuthorityClient,
+    request: { readonly token: string; readonly publicKey: string; readonly ttl: number },
+  ): Promise<{ readonly issued: IssuedCertificates } & Omit<SaveOptions, "token">> {
+    if (onboarding === undefined || onboarding.joinMethod === "token") {
+      return { issued: await client.join({ ...request, method: "token" }) };
+    }
+    if (onboarding.joinMethod === "bound_keypair") {
+      // Between two calls it writes: what was aborted must not go on to.
+      const calls = {
+        challenge: (asked: ChallengeRequest) => unlessAborted(client.challenge(asked), signal),
+        join: (asked: JoinRequest) => unlessAborted(client.join(asked), signal),
+      };
+      return await joinByKeypair({ ...request, storage, onboarding, client: calls });
+    }
+    const { joinMethod: method } = onboarding;
+    const token = await idToken(onboarding, client);
+    return { issued: await client.join({ ...request, method, idToken: token }) };
   }
 
   async function renewCurrent(current: IdentityFile): Promise<IdentityFile> {

@@ -27,7 +27,7 @@ export type BotTrust =
   | { readonly kind: "system" }
   | { readonly kind: "insecure" };
 
-export type Onboarding = SecretOnboarding | IdTokenOnboarding;
+export type Onboarding = SecretOnboarding | IdTokenOnboarding | KeypairOnboarding;
 
 /** By a secret, once; from then on the identity renews itself. */
 export interface SecretOnboarding {
@@ -48,6 +48,22 @@ export interface IdTokenOnboarding {
   /** generic_oidc: the program and its arguments that print it. */
   readonly command?: readonly string[];
 }
+
+/** By a key that the join token is bound to, each time anew. */
+export interface KeypairOnboarding {
+  readonly joinMethod: "bound_keypair";
+  /** The name of the join token. */
+  readonly token: string;
+  /** To register the key with. */
+  readonly secret?: Given;
+  /** A key that is not tbot's to replace; one in the storage without it. */
+  readonly staticKey?: Given;
+}
+
+/** A secret: its text and where that comes from, or the file that it is in. */
+export type Given =
+  | { readonly text: string; readonly from: string }
+  | { readonly path: string };
 
 export type BotService = OutputService | TunnelService;
 

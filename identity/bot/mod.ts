@@ -1,4 +1,5 @@
 /** tbot's engine: its configuration, and the loops that join, renew and write. */
+export { keptBoundKey } from "./bound_keypair.ts";
 export type { Connect } from "./bot_identity.ts";
 export type {
   BotConfig,
@@ -17,6 +18,8 @@ export {
 export { drill } from "./drill.ts";
 export type { DrillFinding, DrillOptions } from "./drill.ts";
 export { botConfigSchema } from "./json_schema.ts";
+export { type JoinUri, parseJoinUri } from "./join_uri.ts";
+export { lockStorage } from "./lock.ts";
 export { migrateBotConfig } from "./migrate.ts";
 export type { Migrated } from "./migrate.ts";
 export { OUTPUT_FILES } from "./output.ts";

@@ -8,10 +8,11 @@ import { IdentityError } from "../error.ts";
 import { placeOf } from "../config/problems.ts";
 import type { Path, Source } from "../config/problems.ts";
 import { checkYaml, invalidConfig, parseYaml } from "../config/yaml.ts";
+import { joinUriOf, onboardingOf, storageProblems } from "./_onboarding.ts";
 import { rootSchema } from "./_schema.ts";
 import type { RawConfig } from "./_schema.ts";
 import { DEFAULT_CREDENTIAL_TTL, DEFAULT_RENEWAL_INTERVAL, DEFAULT_STORAGE } from "./config.ts";
-import type { BotConfig, BotTrust, Onboarding } from "./config.ts";
+import type { BotConfig, BotTrust, Given } from "./config.ts";
 import { destinationSpec, lifetimeProblems, parseServices } from "./_services.ts";
 import type { Defaults } from "./_services.ts";
 
@@ -31,6 +32,10 @@ export interface ConfigOverrides {
   readonly debug?: boolean;
   /** `host:port`. */
   readonly diagAddr?: string;
+  /** Where and how to join, in one line. */
+  readonly joinUri?: string;
+  readonly registrationSecret?: Given;
+  readonly staticKey?: Given;
 }
 
 /**
@@ -61,8 +66,9 @@ function assemble(raw: RawConfig, source: Source, overrides: ConfigOverrides): P
   const report = (path: Path, message: string, hint?: string) =>
     problems.push({ at: placeOf(source, path), message, ...(hint ? { hint } : {}) });
 
-  const proxyServer = overrides.proxyServer ?? raw.proxy_server;
-  const token = overrides.token ?? raw.onboarding?.token;
+  const uri = joinUriOf(raw, overrides, report);
+  const proxyServer = overrides.proxyServer ?? raw.proxy_server ?? uri?.proxyServer;
+  const token = overrides.token ?? raw.onboarding?.token ?? uri?.token;
   if (proxyServer === undefined) {
     report([], "`proxy_server` is missing", "write the cluster's host:port");
   }
@@ -82,11 +88,14 @@ function assemble(raw: RawConfig, source: Source, overrides: ConfigOverrides): P
   const services = parseServices(raw[key] ?? [], [key], { source, defaults, storage, problems });
   const trust = trustOf(raw, overrides, (path, message) => report(path, message));
   if (problems.length > 0) throw invalidConfig(source.file, problems);
+  const onboarding = token === undefined
+    ? undefined
+    : onboardingOf(raw.onboarding, token, uri, overrides);
   return {
     config: {
       proxyServer: proxyServer ?? "",
       trust,
-      onboarding: token === undefined ? undefined : onboardingOf(raw.onboarding, token),
+      onboarding,
       storage,
       ...defaults,
       debug: overrides.debug ?? raw.debug ?? false,
@@ -95,20 +104,8 @@ function assemble(raw: RawConfig, source: Source, overrides: ConfigOverrides): P
         : givenAddress(overrides.diagAddr),
       services,
     },
-    warnings: lifetimeProblems(defaults).map((found) => `${source.file}: ${found}`),
-  };
-}
-
-function onboardingOf(raw: RawConfig["onboarding"], token: string): Onboarding {
-  const { generic_oidc, gitlab, join_method: joinMethod = "token", kubernetes } = raw ?? {};
-  if (joinMethod === "token") return { joinMethod, token };
-  const variable = gitlab?.token_env_var_name ?? generic_oidc?.env;
-  return {
-    joinMethod,
-    token,
-    ...(variable !== undefined && { variable }),
-    ...(kubernetes && { path: kubernetes.token_path }),
-    ...(generic_oidc?.command && { command: generic_oidc.command }),
+    warnings: [...lifetimeProblems(defaults), ...storageProblems(onboarding, storage)]
+      .map((found) => `${source.file}: ${found}`),
   };
 }
 
@@ -119,7 +116,7 @@ function givenAddress(text: string): HostPort {
   throw new IdentityError("CONFIG_INVALID", `Cannot serve diagnostics: ${found}`);
 }
 
-type Report = (path: Path, message: string, hint?: string) => void;
+export type Report = (path: Path, message: string, hint?: string) => void;
 
 function trustOf(raw: RawConfig, overrides: ConfigOverrides, report: Report): BotTrust {
   const pins = overrides.caPins ?? raw.onboarding?.ca_pins ?? [];

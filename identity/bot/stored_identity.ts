@@ -51,14 +51,25 @@ export async function nextKey(storage: Destination): Promise<KeyPair> {
   return pair;
 }
 
+export interface SaveOptions {
+  /** The token that it was won with. */
+  readonly token?: string;
+  /** What came with it. */
+  readonly files?: readonly (readonly [name: string, content: string])[];
+  /** What has served. */
+  readonly spent?: readonly string[];
+}
+
 /** Stores what was issued. `key.next` goes last: until then a crash leads to the same request. */
 export async function saveIdentity(
   storage: Destination,
   identity: IdentityFile,
-  token?: string,
+  { files = [], spent = [], token }: SaveOptions = {},
 ): Promise<void> {
   await storage.write(IDENTITY, formatIdentityFile(identity));
   if (token !== undefined) await storage.write(TOKEN_HASH, `${tokenHash(token)}\n`);
+  for (const [name, content] of files) await storage.write(name, content);
+  for (const name of spent) await storage.remove(name);
   await storage.remove(NEXT_KEY);
 }
 

@@ -156,6 +156,7 @@ const genericOidc = z.strictObject({
   ),
 }));
 
+/** The methods whose proof is such a token. */
 export const ID_TOKEN_METHODS = ["github", "gitlab", "kubernetes", "generic_oidc"] as const;
 export type IdTokenMethod = typeof ID_TOKEN_METHODS[number];
 
@@ -191,7 +192,9 @@ export function unsupportedMethod(given: unknown): string {
   return OTHERS.includes(String(given))
     ? `the join method "${given}" is not supported: use generic_oidc where the machine is given an ` +
       "OIDC token, and token elsewhere"
-    : `there is no join method "${given}": use token, ${ID_TOKEN_METHODS.join(", ")}`;
+    : `there is no join method "${given}": use token, bound_keypair, ${
+      ID_TOKEN_METHODS.join(", ")
+    }`;
 }
 
 /** RFC 8414 §2, and plain HTTP on loopback, where nobody is between. */

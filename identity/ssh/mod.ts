@@ -1,4 +1,5 @@
 /** SSH CAs and OpenSSH certificates, on `node:crypto` alone. */
+export { fromAuthorizedKey, toAuthorizedKey } from "./authorized_key.ts";
 export { issueSshCertificate } from "./certificate.ts";
 export type { SshCertificateRequest } from "./certificate.ts";
 export { createSshCa, sshPublicKey } from "./keys.ts";

@@ -8,8 +8,8 @@ import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } f
 import { IdentityError } from "../error.ts";
 import type { ItemKind } from "./store.ts";
 
-/** The kinds of item that hold private keys. */
-export const SEALED_KINDS: ReadonlySet<ItemKind> = new Set<ItemKind>(["ca"]);
+/** The kinds of item that hold private keys, or secrets to register with. */
+export const SEALED_KINDS: ReadonlySet<ItemKind> = new Set<ItemKind>(["bound_keypair", "ca"]);
 
 /** Keys of 32 bytes: the one that seals, and those that what is there may be sealed with. */
 export interface SealingKeys {

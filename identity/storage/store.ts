@@ -9,6 +9,7 @@ export type ItemKind =
   | "app"
   | "approval"
   | "bot"
+  | "bound_keypair"
   | "ca"
   | "heartbeat"
   | "instance"

@@ -94,6 +94,15 @@ export const EVENTS: Readonly<Record<EventType, readonly EventFields[]>> = {
   "role.created": [{ code: "T9000I", fields: ADMIN }],
   "role.updated": [{ code: "T9002I", fields: ADMIN }],
   "role.deleted": [{ code: "T9001I", fields: ADMIN }],
+  "join_token.bound_keypair.recovery": [
+    { code: "PBK01I", fields: `${BOT} token_name recovery_count recovery_mode` },
+  ],
+  "join_token.bound_keypair.rotation": [
+    { code: "PBK02I", fields: `${BOT} token_name public_key` },
+  ],
+  "join_token.bound_keypair.join_state_verification_failed": [
+    { code: "PBK03W", fields: `${BOT} token_name success error` },
+  ],
   "join_token.create": [
     { code: "TJT00I", fields: `${ADMIN} bot_name expires? roles join_method` },
   ],

@@ -174,6 +174,45 @@ async function joinPod(guide: Guide, issuer: OidcIssuer): Promise<void> {
   assert.equal((await guide.run("tbot", "start", "-c", "pod.yaml", "--oneshot")).code, 0);
 }
 
+/** A machine joins by a key of its own, replaces it, and is copied. */
+async function joinByKey(guide: Guide): Promise<void> {
+  const at = (name: string) => join(guide.directory, name);
+  const token = {
+    kind: "token",
+    version: "v2",
+    metadata: { name: "own-key" },
+    spec: {
+      roles: ["Bot"],
+      join_method: "bound_keypair",
+      bot_name: "example",
+      bound_keypair: { recovery: { mode: "relaxed" } },
+    },
+  };
+  await guide.tctl("create", guide.write("own-key.yaml", JSON.stringify(token)));
+  const [{ status }] = JSON.parse(
+    await guide.tctl("get", "token/own-key", "--with-secrets", "--format=json"),
+  );
+  const section = `{registration_secret: ${status.bound_keypair.registration_secret}}`;
+  const write = async (storage: string) => {
+    const places = { storage: at(storage), destination: at(`${storage}-id`) };
+    await guide.writeBotFile({ token: "own-key", ...places }, `${storage}.yaml`);
+    const text = readFileSync(at(`${storage}.yaml`), "utf8");
+    const method = `join_method: bound_keypair\n  bound_keypair: ${section}`;
+    guide.write(`${storage}.yaml`, text.replace("join_method: token", method));
+  };
+  const start = async (storage: string) => {
+    const line = ["start", "-c", `${storage}.yaml`, "--oneshot"];
+    return (await guide.run("tbot", ...line)).code;
+  };
+  await write("key");
+  await write("key-copy");
+  assert.equal(await start("key"), 0);
+  await guide.tctl("bound-keypair", "rotate", "own-key");
+  cpSync(at("key"), at("key-copy"), { recursive: true });
+  assert.equal(await start("key"), 0);
+  assert.notEqual(await start("key-copy"), 0);
+}
+
 /** Two sessions, with a server that has a stream and with one that has none, and one refused. */
 async function talk(guide: Guide, withoutStream: () => void): Promise<void> {
   const client = await guide.open({ app: "far" });
@@ -241,6 +280,7 @@ test(
     await administer(guide);
     await joinAll(guide);
     await joinPod(guide, await OidcIssuer.start(context));
+    await joinByKey(guide);
     await talk(guide, () => void (stream = false));
     await copyAndRestore(guide);
     const [instance] = JSON.parse(await guide.tctl("bots", "instances", "ls", "--format=json"));

@@ -37,6 +37,8 @@ export const requirements = {
   "bad.port": "a port in use is named",
   "bad.cluster_config": "a teleport.yaml that cannot be used is refused with line and column",
   "join.id_token": "a CI job or a pod joins by its OIDC token, without a secret, each time anew",
+  "join.bound_keypair":
+    "a machine joins by a key of its own, recovers by it, and a copy is found out",
   "lock.targets": "a lock on a role or an app ends its open sessions, with a receipt",
   "tctl.edit": "a resource is changed in an editor, and a lost update is refused",
   "fault.agent": "when the agent's process is killed, calls in flight are answered with an error",

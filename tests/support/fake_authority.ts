@@ -89,6 +89,7 @@ export class FakeAuthority {
       },
       find: unused,
       trust: unused,
+      challenge: unused,
       openSession: unused,
       apps: unused,
       join: (request) =>

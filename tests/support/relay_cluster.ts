@@ -198,6 +198,7 @@ export async function startCluster(options: Partial<AgentOptions> = {}): Promise
     opened: [],
     find: unused,
     trust: unused,
+    challenge: unused,
     join: unused,
     renew: unused,
     issueIdentity: unused,

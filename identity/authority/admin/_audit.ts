@@ -50,7 +50,7 @@ const EVENTS: Readonly<
 
 /** Whom a lock locks, why and how long, under the original's names. */
 export function lockFields(
-  { lock: { target: { app, bot, instance, role }, message }, expires }: NewLock,
+  { lock: { target: { app, bot, instance, role, token }, message }, expires }: NewLock,
 ): Readonly<Record<string, unknown>> {
   return {
     target: {
@@ -58,6 +58,7 @@ export function lockFields(
       ...(instance !== undefined && { bot_instance_id: instance }),
       ...(role !== undefined && { role }),
       ...(app !== undefined && { app }),
+      ...(token !== undefined && { join_token: token.name }),
     },
     message,
     ...(expires && { expires: expires.toISOString() }),

@@ -14,7 +14,6 @@ import type {
   RoleItem,
   TokenItem,
 } from "../cluster.ts";
-import { ID_TOKEN_METHODS } from "../../join/mod.ts";
 import { tokenItemName } from "../join_bot.ts";
 import type { ResourceKind } from "./admin.ts";
 import { readDocuments } from "./_documents.ts";
@@ -25,6 +24,7 @@ import {
   botSchema,
   lockSchema,
   methodTokenSchema,
+  PROVEN_METHODS,
   tokenSchema,
 } from "./_resource_schemas.ts";
 import { DEFAULT_TOKEN_TTL, tokenItem } from "./_token_item.ts";
@@ -38,6 +38,8 @@ export interface ParsedResource {
   readonly name: string;
   readonly value: RoleItem | BotItem | TokenItem | MethodTokenItem | AppItem | LockItem;
   readonly expires?: Date;
+  /** To register a key with; it is kept apart from what is shown. */
+  readonly secret?: string;
   /** The one that its author has seen. */
   readonly revision?: string;
 }
@@ -140,16 +142,21 @@ interface TokenDocument {
 /** Whether a token is no secret; the schema of secret ones says what is wrong with any other. */
 function provesItself(value: unknown): boolean {
   const { spec } = value as TokenDocument;
-  return ID_TOKEN_METHODS.some((method) => method === spec?.["join_method"]);
+  return PROVEN_METHODS.some((method) => method === spec?.["join_method"]);
 }
 
 /** The section is kept as it was written, for those who read it again. */
 function toMethodToken(
   { metadata: { expires, name }, spec }: (typeof methodTokenSchema)["_output"],
   written: unknown,
-): { name: string; value: MethodTokenItem; expires?: Date } {
+): Pick<ParsedResource, "name" | "expires" | "secret"> & { value: MethodTokenItem } {
+  const common = { name, ...(expires && { expires }) };
+  if (spec.method === "bound_keypair") {
+    const { secret, ...value } = spec;
+    return { ...common, value, ...(secret !== undefined && { secret }) };
+  }
   const section = (written as TokenDocument).spec?.[spec.method];
-  return { name, value: { ...spec, section }, ...(expires && { expires }) };
+  return { ...common, value: { ...spec, section } };
 }
 
 function parseRoleDocument(
@@ -184,7 +191,7 @@ function toLock(
   { metadata, spec }: (typeof lockSchema)["_output"],
   now: Date,
 ): { value: LockItem; expires?: Date } {
-  const { app, bot_instance_id, role, user } = spec.target;
+  const { app, bot_instance_id, join_token, role, user } = spec.target;
   const expires = spec.expires ?? metadata.expires;
   return {
     value: {
@@ -193,6 +200,8 @@ function toLock(
         ...(bot_instance_id === undefined ? {} : { instance: bot_instance_id }),
         ...(role === undefined ? {} : { role }),
         ...(app === undefined ? {} : { app }),
+        // Whoever has joined by it is looked up when the lock is written.
+        ...(join_token === undefined ? {} : { token: { name: join_token, instances: [] } }),
       },
       message: spec.message,
       created: now.toISOString(),

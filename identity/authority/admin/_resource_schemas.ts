@@ -9,7 +9,14 @@ import {
   labelName,
 } from "../../config/app_schema.ts";
 import { parseDuration } from "../../duration.ts";
-import { ID_TOKEN_METHODS, METHODS, type TokenRules, unsupportedMethod } from "../../join/mod.ts";
+import {
+  ID_TOKEN_METHODS,
+  KEYPAIR_METHOD,
+  keypairSection,
+  METHODS,
+  type TokenRules,
+  unsupportedMethod,
+} from "../../join/mod.ts";
 import { BOT_NAME, BOT_NAME_RULE } from "./_names.ts";
 
 /** Shorter ones could be guessed through the public port. */
@@ -79,6 +86,9 @@ export const tokenSchema = z.strictObject({
   status,
 });
 
+/** Methods by which a machine proves itself each time. */
+export const PROVEN_METHODS = [KEYPAIR_METHOD, ...ID_TOKEN_METHODS] as const;
+
 /** A token that is no secret: a name for rules about who may join. */
 export const methodTokenSchema = z.strictObject({
   kind: z.literal("token"),
@@ -92,14 +102,15 @@ export const methodTokenSchema = z.strictObject({
   }),
   spec: z.strictObject({
     ...tokenSpec,
-    join_method: z.enum(ID_TOKEN_METHODS),
+    join_method: z.enum(PROVEN_METHODS),
+    bound_keypair: keypairSection.optional(),
     github: METHODS.github.optional(),
     gitlab: METHODS.gitlab.optional(),
     kubernetes: METHODS.kubernetes.optional(),
     generic_oidc: METHODS.generic_oidc.optional(),
   }).transform((spec, context) => {
     const { bot_name: bot, join_method: method } = spec;
-    for (const other of ID_TOKEN_METHODS) {
+    for (const other of PROVEN_METHODS) {
       if ((spec[other] === undefined) === (other !== method)) continue;
       context.addIssue({
         code: "custom",
@@ -108,6 +119,9 @@ export const methodTokenSchema = z.strictObject({
           ? `\`join_method: ${method}\` needs a section \`${method}\``
           : "a token has one method, and this is the section of another",
       });
+    }
+    if (method === KEYPAIR_METHOD) {
+      return { bot, method, ...(spec.bound_keypair ?? keypairSection.parse({})) };
     }
     return { bot, method, rules: spec[method] ?? NO_RULES };
   }),
@@ -145,9 +159,10 @@ export const lockSchema = z.strictObject({
       bot_instance_id: text.optional(),
       role: text.optional(),
       app: text.optional(),
+      join_token: text.optional(),
     }).refine(
       (target) => Object.values(target).filter((value) => value !== undefined).length === 1,
-      "a lock has one target: `user`, `bot_instance_id`, `role` or `app`",
+      "a lock has one target: `user`, `bot_instance_id`, `role`, `app` or `join_token`",
     ),
     message: z.string().max(1024).default(""),
     expires: time.optional(),

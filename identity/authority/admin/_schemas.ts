@@ -35,6 +35,7 @@ export const operationSchemas: Schemas = {
   }),
   getResources: z.strictObject({
     refs: z.array(z.strictObject({ kind, name: text.exactOptional() })).min(1).max(MAX_LIST),
+    secrets: z.boolean().exactOptional(),
   }),
   removeResource: z.strictObject({ kind, name: text }),
   addBot: z.strictObject({
@@ -68,6 +69,7 @@ export const operationSchemas: Schemas = {
     instance: text.exactOptional(),
     role: text.exactOptional(),
     app: text.exactOptional(),
+    joinToken: text.exactOptional(),
     ttl: ttl.exactOptional(),
     message: z.string().max(1024).exactOptional(),
   }),

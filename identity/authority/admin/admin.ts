@@ -128,6 +128,8 @@ export interface ResourceChange extends ResourceRef {
 export interface GetRequest {
   /** Without a name: all of the kind. */
   readonly refs: readonly { readonly kind: ResourceKind; readonly name?: string }[];
+  /** With what has to stay secret, as far as the cluster keeps it. */
+  readonly secrets?: boolean;
 }
 
 /** A resource in the shape of its document. */
@@ -164,7 +166,12 @@ export interface NewToken {
   readonly ttl: number;
 }
 
-export interface NewBot extends NewToken {
+/** Its token was made now, or before, by any method. */
+export interface NewBot extends Omit<NewToken, "expires" | "ttl"> {
+  readonly method: JoinMethod;
+  /** Absent if the token does not end. */
+  readonly expires?: string;
+  readonly ttl?: number;
   readonly roles: readonly string[];
   readonly caPins: readonly string[];
   readonly publicAddress?: string;
@@ -203,7 +210,14 @@ export interface InstanceSummary {
   readonly heartbeat?: HeartbeatItem;
   /** `silent` once it should have been heard of again. */
   readonly health?: "healthy" | "unhealthy" | "silent" | "ended";
+  /** How it joined. */
+  readonly method: JoinMethod;
+  /** The join token that it proves itself for. */
+  readonly token?: string;
 }
+
+/** `token` is the secret that is good for one machine. */
+export type JoinMethod = "token" | "bound_keypair" | IdTokenMethod;
 
 export interface AddTokenRequest {
   readonly bot: string;
@@ -222,7 +236,7 @@ export interface TokenSummary {
   /** The SHA-256 of a secret one, hex, since the token itself is not stored; otherwise its name. */
   readonly id: string;
   readonly bot: string;
-  readonly method: "token" | IdTokenMethod;
+  readonly method: JoinMethod;
   readonly expires?: string;
   /** `usable`: any number of times, by whoever proves to be allowed. */
   readonly state: "unused" | "used" | "expired" | "usable";
@@ -236,6 +250,8 @@ export interface AddLockRequest {
   readonly role?: string;
   /** Everybody who uses it. */
   readonly app?: string;
+  /** Whoever joins, or has joined, by it. */
+  readonly joinToken?: string;
   /** Seconds; without it the lock holds until it is removed. */
   readonly ttl?: number;
   readonly message?: string;

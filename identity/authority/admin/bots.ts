@@ -20,7 +20,6 @@ import type {
   BotUpdate,
   InstanceSummary,
   NewBot,
-  NewToken,
   UpdateBotRequest,
 } from "./admin.ts";
 import { type NewLock, recordChange, recordLock } from "./_audit.ts";
@@ -48,22 +47,48 @@ export async function addBot(cluster: Cluster, request: AddBotRequest): Promise<
       ...(maxSessionTtl === undefined ? {} : { maxSessionTtl }),
     };
     await tx.put("bot", name, bot);
-    return request.token === undefined
-      ? putNewToken(tx, now, { bot: name, ...(request.ttl ? { ttl: request.ttl } : {}) })
-      : useToken(tx, now, name, request.token);
+    const { ttl } = request;
+    if (request.token !== undefined) return await useToken(tx, now, name, request.token);
+    const made = await putNewToken(tx, now, { bot: name, ...(ttl ? { ttl } : {}) });
+    return { ...made, method: "token" } as const;
   });
   await recordChange(cluster, "created", "bot", name, { roles });
-  if (request.token === undefined) await recordToken(cluster, token);
+  if (request.token === undefined) {
+    await recordToken(cluster, { ...token, expires: token.expires ?? "" });
+  }
   const { caPins, publicAddress } = await clusterStatus(cluster);
   return { ...token, roles, caPins, ...(publicAddress ? { publicAddress } : {}) };
 }
 
+type JoinsWith = Pick<NewBot, "bot" | "expires" | "method" | "token" | "ttl">;
+
+function secondsUntil(end: Date, now: Date): number {
+  return Math.floor((end.getTime() - now.getTime()) / 1000);
+}
+
 /** A token that was made before its bot. */
-async function useToken(tx: Transaction, now: Date, bot: string, token: string): Promise<NewToken> {
+async function useToken(
+  tx: Transaction,
+  now: Date,
+  bot: string,
+  token: string,
+): Promise<JoinsWith> {
+  const proven = await tx.get<MethodTokenItem>("method_token", token);
+  if (proven?.value.bot === bot) {
+    const { expires, value: { method } } = proven;
+    return {
+      bot,
+      token,
+      method,
+      ...(expires && { expires: expires.toISOString(), ttl: secondsUntil(expires, now) }),
+    };
+  }
   const item = await tx.get<TokenItem>("token", tokenItemName(token));
   const { expires = "" } = item?.value ?? {};
-  const ttl = Math.floor((Date.parse(expires) - now.getTime()) / 1000);
-  const wrong = !item
+  const ttl = secondsUntil(new Date(expires), now);
+  const wrong = proven
+    ? `it is for bot "${proven.value.bot}"`
+    : !item
     ? "it does not exist"
     : item.value.bot !== bot
     ? `it is for bot "${item.value.bot}"`
@@ -72,7 +97,7 @@ async function useToken(tx: Transaction, now: Date, bot: string, token: string):
     : ttl <= 0
     ? "it has expired"
     : undefined;
-  if (wrong === undefined) return { bot, token, ttl, expires };
+  if (wrong === undefined) return { bot, token, ttl, expires, method: "token" };
   throw new IdentityError("BAD_REQUEST", `Cannot use this token for bot "${bot}": ${wrong}`, {
     hint: "Leave --token out for a new one",
   });
@@ -124,7 +149,10 @@ export async function removeBot(cluster: Cluster, { name }: BotRef): Promise<Bot
     for (const token of tokens) await tx.delete("token", token.name);
     const methods = (await tx.list<MethodTokenItem>("method_token"))
       .filter(({ value }) => value.bot === name);
-    for (const token of methods) await tx.delete("method_token", token.name);
+    for (const token of methods) {
+      await tx.delete("method_token", token.name);
+      await tx.delete("bound_keypair", token.name);
+    }
     return { locks, tokens: [...tokens, ...methods] };
   });
   await recordChange(cluster, "deleted", "bot", name);
@@ -167,7 +195,7 @@ export async function listInstances(
   );
   return (await store.list<InstanceItem>("instance"))
     .filter(({ value }) => bot === undefined || value.bot === bot)
-    .map(({ value: { bot, instance, generation, joined, renewed } }) => ({
+    .map(({ value: { bot, instance, generation, joined, method, renewed, token } }) => ({
       bot,
       instance,
       generation,
@@ -175,6 +203,8 @@ export async function listInstances(
       renewed,
       locked: view.standing(bot, instance).kind === "locked",
       ...healthOf(heard.get(`${bot}/${instance}`), clock.now()),
+      method: method ?? "token",
+      ...(token !== undefined && { token }),
     }));
 }
 

@@ -10,7 +10,9 @@ import type {
 } from "../cluster.ts";
 import type { CreateRequest, ResourceChange } from "./admin.ts";
 import { lockFields, recordChange, tokenFields } from "./_audit.ts";
+import { settleKeypair } from "./_keypair_item.ts";
 import { requireRoles } from "./_names.ts";
+import { completeLock } from "./locks.ts";
 import { parseResources } from "./_parse_resources.ts";
 import type { ParsedResource } from "./_parse_resources.ts";
 
@@ -19,12 +21,13 @@ export async function createResources(
   cluster: Cluster,
   { text, file, force, revisions = false }: CreateRequest,
 ): Promise<ResourceChange[]> {
-  const resources = parseResources(text, file, cluster.clock.now());
+  const now = cluster.clock.now();
+  const resources = parseResources(text, file, now);
   const changes = await cluster.store.update(async (tx) => {
     const changes: ResourceChange[] = [];
     for (const resource of resources) {
       if (revisions) await demandRevision(tx, resource);
-      changes.push(await write(tx, resource, force));
+      changes.push(await write(tx, resource, force, now));
     }
     // Last, since the roles may stand behind the bot in the same text.
     for (const { kind, value } of resources) {
@@ -77,8 +80,9 @@ async function demandRevision(
 
 async function write(
   tx: Transaction,
-  { kind, item = kind, name, value, expires }: ParsedResource,
+  { kind, item = kind, name, secret, value, expires }: ParsedResource,
   force: boolean,
+  now: Date,
 ): Promise<ResourceChange> {
   const exists = await tx.get(item, name) !== undefined;
   if (exists && !force) {
@@ -86,6 +90,10 @@ async function write(
       hint: "use -f or --force flag to overwrite",
     });
   }
-  await tx.put(item, name, value, expires ? { expires } : {});
+  if (item === "method_token") {
+    await settleKeypair(tx, name, value as MethodTokenItem, { secret, expires });
+  }
+  const written = kind === "lock" ? await completeLock(tx, value as LockItem, now) : value;
+  await tx.put(item, name, written, expires ? { expires } : {});
   return { kind, name, change: exists ? "updated" : "created" };
 }

@@ -2,24 +2,30 @@ import { parseRole } from "../../../policy/mod.ts";
 import { toAppFields } from "../../config/app_fields.ts";
 import { formatDuration } from "../../duration.ts";
 import { IdentityError } from "../../error.ts";
+import { writeKeypairSection } from "../../join/mod.ts";
 import type { Item, Reader } from "../../storage/store.ts";
 import type {
   AppItem,
   BotItem,
   Cluster,
   InstanceItem,
+  KeypairItem,
   LockItem,
   MethodTokenItem,
   RoleItem,
   TokenItem,
 } from "../cluster.ts";
 import type { GetRequest, Resource, ResourceKind } from "./admin.ts";
+import { keypairStatus } from "./_keypair_item.ts";
 import { findToken } from "./tokens.ts";
 
 /** The resources that are asked for, in the shape of their documents. */
-export async function getResources(cluster: Cluster, { refs }: GetRequest): Promise<Resource[]> {
+export async function getResources(
+  cluster: Cluster,
+  { refs, secrets = false }: GetRequest,
+): Promise<Resource[]> {
   const resources: Resource[] = [];
-  for (const { kind, name } of refs) resources.push(...await read(cluster, kind, name));
+  for (const { kind, name } of refs) resources.push(...await read(cluster, kind, name, secrets));
   return resources;
 }
 
@@ -27,6 +33,7 @@ async function read(
   { store }: Cluster,
   kind: ResourceKind,
   name: string | undefined,
+  secrets: boolean,
 ): Promise<Resource[]> {
   switch (kind) {
     case "role":
@@ -34,7 +41,7 @@ async function read(
     case "bot":
       return (await items<BotItem>()).map(toBot);
     case "token":
-      return await tokens(store, name);
+      return await tokens(store, name, secrets);
     case "app":
       return (await items<AppItem>()).map(toApp);
     case "lock":
@@ -85,22 +92,40 @@ function toBot(item: Item<BotItem>): Resource {
   };
 }
 
-async function tokens(store: Reader, name: string | undefined): Promise<Resource[]> {
+async function tokens(
+  store: Reader,
+  name: string | undefined,
+  secrets: boolean,
+): Promise<Resource[]> {
+  const toMethod = (item: Item<MethodTokenItem>) => toMethodToken(store, item, secrets);
   if (name === undefined) {
-    const methods = await store.list<MethodTokenItem>("method_token");
-    return [...methods.map(toMethodToken), ...(await store.list<TokenItem>("token")).map(toToken)];
+    const methods = await Promise.all(
+      (await store.list<MethodTokenItem>("method_token")).map(toMethod),
+    );
+    return [...methods, ...(await store.list<TokenItem>("token")).map(toToken)];
   }
   const method = await store.get<MethodTokenItem>("method_token", name);
-  return [method ? toMethodToken(method) : toToken(await findToken(store, name))];
+  return [method ? await toMethod(method) : toToken(await findToken(store, name))];
 }
 
-function toMethodToken(item: Item<MethodTokenItem>): Resource {
-  const { bot, method, section } = item.value;
+async function toMethodToken(
+  store: Reader,
+  item: Item<MethodTokenItem>,
+  secrets: boolean,
+): Promise<Resource> {
+  const { bot, method } = item.value;
+  const keypair = item.value.method === "bound_keypair"
+    ? await store.get<KeypairItem>("bound_keypair", item.name)
+    : undefined;
+  const section = item.value.method === "bound_keypair"
+    ? writeKeypairSection(item.value.rules)
+    : item.value.section;
   return {
     kind: "token",
     version: "v2",
     metadata: metadata(item),
     spec: { roles: ["Bot"], join_method: method, bot_name: bot, [method]: section },
+    ...(keypair && { status: { bound_keypair: keypairStatus(keypair.value, secrets) } }),
   };
 }
 
@@ -139,6 +164,7 @@ function toLock(item: Item<LockItem>): Resource {
         ...(target.instance === undefined ? {} : { bot_instance_id: target.instance }),
         ...(target.role === undefined ? {} : { role: target.role }),
         ...(target.app === undefined ? {} : { app: target.app }),
+        ...(target.token === undefined ? {} : { join_token: target.token.name }),
       },
       message,
       ...(expires === undefined ? {} : { expires }),
@@ -148,12 +174,23 @@ function toLock(item: Item<LockItem>): Resource {
 }
 
 function toInstance(item: Item<InstanceItem>): Resource {
-  const { bot, instance, generation, joined, renewed } = item.value;
+  const { bot, generation, instance, joined, method = "token", previous, renewed, token } =
+    item.value;
   return {
     kind: "bot_instance",
     version: "v1",
     metadata: metadata(item),
-    spec: { bot_name: bot, instance_id: instance },
-    status: { generation, joined, renewed },
+    spec: {
+      bot_name: bot,
+      instance_id: instance,
+      ...(previous !== undefined && { previous_instance_id: previous }),
+    },
+    status: {
+      generation,
+      joined,
+      renewed,
+      join_method: method,
+      ...(token !== undefined && { join_token: token }),
+    },
   };
 }

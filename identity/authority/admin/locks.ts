@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { IdentityError } from "../../error.ts";
 import type { Reader } from "../../storage/store.ts";
 import type { Cluster, InstanceItem, LockItem, LockTarget } from "../cluster.ts";
+import { instancesOf } from "../join_by_keypair_store.ts";
 import type { AddLockRequest, LockSummary } from "./admin.ts";
 import { recordLock } from "./_audit.ts";
 import type { LocalAgent } from "./_local_agent.ts";
@@ -28,7 +29,8 @@ export async function addLock(
     () =>
       cluster.store.update(async (tx) => {
         const target = await targetOf(tx, cluster, request);
-        const lock: LockItem = { target, message, created: now.toISOString() };
+        const created = now.toISOString();
+        const lock = await completeLock(tx, { target, message, created }, now);
         await tx.put("lock", name, lock, expires ? { expires } : {});
         return lock;
       }),
@@ -37,15 +39,35 @@ export async function addLock(
   return { name, ...(expires && { expires: expires.toISOString() }), ended };
 }
 
+/** A lock of a join token is one of those who have joined by it, too. */
+export async function completeLock(
+  reader: Reader,
+  lock: LockItem,
+  now: Date,
+): Promise<LockItem> {
+  const { token } = lock.target;
+  if (token === undefined) return lock;
+  const instances = await instancesOf(reader, token.name, now);
+  return { ...lock, target: { token: { ...token, instances } } };
+}
+
 async function targetOf(
   reader: Reader,
   { view }: Cluster,
-  { app, bot, instance, role }: AddLockRequest,
+  { app, bot, instance, joinToken, role }: AddLockRequest,
 ): Promise<LockTarget> {
-  const given = [app, bot, instance, role].filter((target) => target !== undefined);
+  const given = [app, bot, instance, joinToken, role].filter((target) => target !== undefined);
   if (given.length !== 1) {
     throw new IdentityError("BAD_REQUEST", "A lock needs one target", {
-      hint: "Give --bot, --instance, --role or --app, one of them",
+      hint: "Give --bot, --instance, --join-token, --role or --app, one of them",
+    });
+  }
+  if (joinToken !== undefined) {
+    if (await reader.get("method_token", joinToken)) {
+      return { token: { name: joinToken, instances: [] } };
+    }
+    throw new IdentityError("NOT_FOUND", `join token "${joinToken}" does not exist`, {
+      hint: "`tctl tokens ls` shows those that there are; a one-time token is removed instead",
     });
   }
   if (instance !== undefined) return { instance: await requireInstance(reader, instance) };

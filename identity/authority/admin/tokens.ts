@@ -44,7 +44,10 @@ export async function addToken(cluster: Cluster, request: AddTokenRequest): Prom
   return token;
 }
 
-export function recordToken(cluster: Cluster, token: NewToken): Promise<void> {
+export function recordToken(
+  cluster: Cluster,
+  token: Pick<NewToken, "bot" | "expires" | "token">,
+): Promise<void> {
   return recordChange(
     cluster,
     "created",
@@ -74,6 +77,7 @@ export async function removeToken(cluster: Cluster, { token }: TokenRef): Promis
   const method = await cluster.store.update(async (tx) => {
     const item = await tx.get<MethodTokenItem>("method_token", token);
     if (item) await tx.delete("method_token", token);
+    await tx.delete("bound_keypair", token);
     return item;
   });
   if (method) {
