@@ -6,7 +6,7 @@ import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { IdentityError } from "../error.ts";
-import { unpackRecords } from "./pack_records.ts";
+import { type PieceRow, RecordReader } from "./_record_reader.ts";
 import { SEALED_KINDS, Sealer, type SealingKeys } from "./seal.ts";
 import { settleSeals } from "./_settle_seals.ts";
 import type {
@@ -22,7 +22,8 @@ import type {
 
 /** Of the tables; the file tells which it has. */
 export const SCHEMA_VERSION = 2;
-const SCHEMA = `
+/** Makes them in an empty file. */
+export const SCHEMA = `
   CREATE TABLE items (
     kind TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL,
     value TEXT NOT NULL, expires INTEGER, PRIMARY KEY (kind, name)) WITHOUT ROWID;
@@ -113,6 +114,10 @@ class SqliteStore implements Store {
   readonly #now: () => Date;
   readonly #sealer: Sealer;
   readonly #listeners = new Set<(changes: readonly Change[]) => void>();
+  readonly #records = new RecordReader({
+    before: (place) => this.#piece("last < ? ORDER BY last DESC", place),
+    after: (place) => this.#piece("last > ? ORDER BY last", place),
+  });
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(database: DatabaseSync, now: () => Date, sealer: Sealer) {
@@ -167,61 +172,27 @@ class SqliteStore implements Store {
     });
   }
 
-  async latestRecords(limit: number): Promise<StoredRecord[]> {
-    const found: StoredRecord[] = [];
-    for await (const piece of this.#piecesFromNewest()) {
-      found.unshift(...piece);
-      if (found.length >= limit) break;
-    }
-    return limit > 0 ? found.slice(-limit) : [];
+  latestRecords(limit: number): Promise<StoredRecord[]> {
+    return this.#records.latest(limit);
   }
 
-  async recordsAfter(seq: number, limit: number): Promise<StoredRecord[]> {
-    const found: StoredRecord[] = [];
-    for (let after = seq; found.length < limit;) {
-      const piece = await this.#piece("last > ? ORDER BY last LIMIT 1", after);
-      if (piece.length === 0) break;
-      for (const record of piece) if (record.seq > seq) found.push(record);
-      after = piece.at(-1)!.seq;
-    }
-    return found.slice(0, limit);
+  recordsAfter(seq: number, limit: number): Promise<StoredRecord[]> {
+    return this.#records.after(seq, limit);
   }
 
   latestEvents(limit: number): Promise<StoredEvent[]> {
-    return this.eventsWith([], limit);
+    return this.#records.eventsWith([], limit);
   }
 
-  async eventsWith(texts: readonly string[], limit: number): Promise<StoredEvent[]> {
-    const found: StoredEvent[] = [];
-    for await (const piece of this.#piecesFromNewest()) {
-      for (const { seq, text } of piece.toReversed()) {
-        if (found.length >= limit) return found.reverse();
-        if (texts.every((wanted) => text.includes(wanted))) {
-          found.push({ seq, event: JSON.parse(text) });
-        }
-      }
-    }
-    return found.reverse();
+  eventsWith(texts: readonly string[], limit: number): Promise<StoredEvent[]> {
+    return this.#records.eventsWith(texts, limit);
   }
 
-  async *#piecesFromNewest(): AsyncGenerator<StoredRecord[]> {
-    for (let before = Number.MAX_SAFE_INTEGER;;) {
-      const piece = await this.#piece("last < ? ORDER BY last DESC LIMIT 1", before);
-      if (piece.length === 0) return;
-      yield piece;
-      before = piece.at(-1)!.seq;
-    }
-  }
-
-  /** The records of one row, none if there is no such row. */
-  async #piece(where: string, place: number): Promise<StoredRecord[]> {
-    const row = await this.#afterWrites(() =>
-      this.#database.prepare(`SELECT last, count, packed FROM records WHERE ${where}`).get(place)
+  #piece(where: string, place: number): Promise<PieceRow | undefined> {
+    const query = `SELECT last, count, packed FROM records WHERE ${where} LIMIT 1`;
+    return this.#afterWrites(() =>
+      this.#database.prepare(query).get(place) as unknown as PieceRow | undefined
     );
-    if (row === undefined) return [];
-    const first = Number(row["last"]) - Number(row["count"]) + 1;
-    const texts = await unpackRecords(row["packed"] as Uint8Array);
-    return texts.map((text, index) => ({ seq: first + index, text }));
   }
 
   async copyTo(file: string): Promise<void> {

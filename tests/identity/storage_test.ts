@@ -6,9 +6,11 @@ import { join } from "node:path";
 import process from "node:process";
 import { IdentityError } from "../../identity/mod.ts";
 import { packRecords } from "../../identity/storage/pack_records.ts";
+import { openPostgresStore } from "../../identity/storage/postgres.ts";
 import { openSqliteStore } from "../../identity/storage/sqlite.ts";
 import type { Change, Store } from "../../identity/storage/store.ts";
 import { test } from "../support/harness.ts";
+import { NO_POSTGRES, sharedPostgres } from "../support/postgres_server.ts";
 import type { TestContext } from "../support/harness.ts";
 
 const now = () => new Date("2026-11-23T12:00:00Z");
@@ -25,48 +27,77 @@ function open(context: TestContext, directory = join(scratch(context), "data")):
   return store;
 }
 
-test("a store keeps what a transaction wrote, and none of it when it throws", async (context) => {
-  const store = open(context);
-  await store.update((tx) => tx.put("role", "a", { x: 1 }));
-  await assert.rejects(store.update(async (tx) => {
-    await tx.put("role", "b", {});
-    throw new Error("no");
-  }));
-  assert.deepEqual((await store.list("role")).map(({ name, value }) => ({ name, value })), [
-    { name: "a", value: { x: 1 } },
-  ]);
-});
+const engines = [
+  { engine: "SQLite", skip: false, openNew: open },
+  {
+    engine: "PostgreSQL",
+    skip: NO_POSTGRES,
+    openNew: async (context: TestContext) => {
+      const server = await sharedPostgres();
+      const store = await openPostgresStore({ url: await server.newDatabase(), now });
+      context.cleanup(() => store.close());
+      return store;
+    },
+  },
+] as const;
 
-test("transactions run one after the other, so a compare-and-set is never lost", async (context) => {
-  const store = open(context);
-  await store.update((tx) => tx.put("instance", "i", { generation: 0 }));
-  await Promise.all(Array.from({ length: 50 }, () =>
-    store.update(async (tx) => {
-      const item = await tx.get<{ generation: number }>("instance", "i");
-      await Promise.resolve();
-      await tx.put("instance", "i", { generation: (item?.value.generation ?? 0) + 1 });
-    })));
-  assert.deepEqual((await store.get("instance", "i"))?.value, { generation: 50 });
-});
+/** Registers a promise of both engines. */
+function eachEngine(
+  name: string,
+  body: (store: Store) => Promise<void>,
+): void {
+  for (const { engine, skip, openNew } of engines) {
+    test(`${name} (${engine})`, async (context) => await body(await openNew(context)), { skip });
+  }
+}
 
-test("revisions grow over all items, and subscribers hear of each commit once", async (context) => {
-  const store = open(context);
-  const heard: Change[][] = [];
-  const stop = store.subscribe((changes) => heard.push([...changes]));
-  await store.update((tx) => tx.put("role", "a", 1));
-  await store.update((tx) => tx.put("bot", "b", 1));
-  stop();
-  await store.update((tx) => tx.delete("bot", "b"));
-  const role = await store.get("role", "a");
-  assert.equal(role?.revision, 1);
-  assert.deepEqual(
-    heard.map((changes) => changes.map(({ kind, name, item }) => [kind, name, item?.value])),
-    [[["role", "a", 1]], [["bot", "b", 1]]],
-  );
-});
+eachEngine(
+  "a store keeps what a transaction wrote, and none of it when it throws",
+  async (store) => {
+    await store.update((tx) => tx.put("role", "a", { x: 1 }));
+    await assert.rejects(store.update(async (tx) => {
+      await tx.put("role", "b", {});
+      throw new Error("no");
+    }));
+    assert.deepEqual((await store.list("role")).map(({ name, value }) => ({ name, value })), [
+      { name: "a", value: { x: 1 } },
+    ]);
+  },
+);
 
-test("an expired item does not exist", async (context) => {
-  const store = open(context);
+eachEngine(
+  "transactions run one after the other, so a compare-and-set is never lost",
+  async (store) => {
+    await store.update((tx) => tx.put("instance", "i", { generation: 0 }));
+    await Promise.all(Array.from({ length: 50 }, () =>
+      store.update(async (tx) => {
+        const item = await tx.get<{ generation: number }>("instance", "i");
+        await Promise.resolve();
+        await tx.put("instance", "i", { generation: (item?.value.generation ?? 0) + 1 });
+      })));
+    assert.deepEqual((await store.get("instance", "i"))?.value, { generation: 50 });
+  },
+);
+
+eachEngine(
+  "revisions grow over all items, and subscribers hear of each commit once",
+  async (store) => {
+    const heard: Change[][] = [];
+    const stop = store.subscribe((changes) => heard.push([...changes]));
+    await store.update((tx) => tx.put("role", "a", 1));
+    await store.update((tx) => tx.put("bot", "b", 1));
+    stop();
+    await store.update((tx) => tx.delete("bot", "b"));
+    const role = await store.get("role", "a");
+    assert.equal(role?.revision, 1);
+    assert.deepEqual(
+      heard.map((changes) => changes.map(({ kind, name, item }) => [kind, name, item?.value])),
+      [[["role", "a", 1]], [["bot", "b", 1]]],
+    );
+  },
+);
+
+eachEngine("an expired item does not exist", async (store) => {
   await store.update(async (tx) => {
     await tx.put("token", "old", 1, { expires: now() });
     await tx.put("token", "new", 1, { expires: new Date(now().getTime() + 1) });
@@ -75,36 +106,40 @@ test("an expired item does not exist", async (context) => {
   assert.equal(await store.get("token", "old"), undefined);
 });
 
-test("records keep their order, and a piece that is delivered again is kept once", async (context) => {
-  const store = open(context);
-  const keep = async (writer: string, ...numbers: number[]) => {
-    const records = numbers.map((seq) => ({ seq, text: JSON.stringify({ writer, seq }) }));
-    const packed = await packRecords(writer, records);
-    await store.update(async (tx) => {
-      for (const piece of packed) await tx.keepRecords(piece);
-    });
-  };
-  await keep("a", 1, 2);
-  await keep("b", 1);
-  await keep("a", 1, 2);
-  await keep("a", 3, 5);
-  const all = ["a1", "a2", "b1", "a3", "a5"];
-  const names = (events: readonly { readonly event: Record<string, unknown> }[]) =>
-    events.map(({ event }) => `${event["writer"]}${event["seq"]}`);
-  for (let limit = 0; limit <= 6; limit++) {
-    assert.deepEqual(names(await store.latestEvents(limit)), limit === 0 ? [] : all.slice(-limit));
-    const latest = await store.latestRecords(limit);
-    assert.deepEqual(latest.map(({ seq }) => seq), [1, 2, 3, 4, 5].slice(5 - Math.min(limit, 5)));
-  }
-  assert.deepEqual(names(await store.eventsWith(['"a"', '"seq":'], 2)), ["a3", "a5"]);
-  assert.deepEqual((await store.recordsAfter(1, 3)).map(({ seq }) => seq), [2, 3, 4]);
-  assert.deepEqual(await store.recordsAfter(5, 3), []);
-  assert.equal(await store.lastNumber("a"), 5);
-  assert.equal(await store.lastNumber("c"), 0);
-});
+eachEngine(
+  "records keep their order, and a piece that is delivered again is kept once",
+  async (store) => {
+    const keep = async (writer: string, ...numbers: number[]) => {
+      const records = numbers.map((seq) => ({ seq, text: JSON.stringify({ writer, seq }) }));
+      const packed = await packRecords(writer, records);
+      await store.update(async (tx) => {
+        for (const piece of packed) await tx.keepRecords(piece);
+      });
+    };
+    await keep("a", 1, 2);
+    await keep("b", 1);
+    await keep("a", 1, 2);
+    await keep("a", 3, 5);
+    const all = ["a1", "a2", "b1", "a3", "a5"];
+    const names = (events: readonly { readonly event: Record<string, unknown> }[]) =>
+      events.map(({ event }) => `${event["writer"]}${event["seq"]}`);
+    for (let limit = 0; limit <= 6; limit++) {
+      assert.deepEqual(
+        names(await store.latestEvents(limit)),
+        limit === 0 ? [] : all.slice(-limit),
+      );
+      const latest = await store.latestRecords(limit);
+      assert.deepEqual(latest.map(({ seq }) => seq), [1, 2, 3, 4, 5].slice(5 - Math.min(limit, 5)));
+    }
+    assert.deepEqual(names(await store.eventsWith(['"a"', '"seq":'], 2)), ["a3", "a5"]);
+    assert.deepEqual((await store.recordsAfter(1, 3)).map(({ seq }) => seq), [2, 3, 4]);
+    assert.deepEqual(await store.recordsAfter(5, 3), []);
+    assert.equal(await store.lastNumber("a"), 5);
+    assert.equal(await store.lastNumber("c"), 0);
+  },
+);
 
-test("records that are too many for one piece are all there", async (context) => {
-  const store = open(context);
+eachEngine("records that are too many for one piece are all there", async (store) => {
   const texts = Array.from({ length: 20_000 }, (_, n) => `{"n":${n},"text":"\u2028é"}`);
   const packed = await packRecords("a", texts.map((text, n) => ({ seq: n + 1, text })));
   assert.ok(packed.length > 1);

@@ -1,0 +1,128 @@
+// A PostgreSQL of this test process: made and started at the first need of it, ended with it.
+import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync } from "node:fs";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import postgres from "postgres";
+
+const BINARIES = findBinaries();
+
+/** Why tests that need PostgreSQL cannot run here; false if they can. */
+export const NO_POSTGRES: string | false = BINARIES === undefined
+  ? "there is no PostgreSQL on this machine (apt-get install postgresql)"
+  : false;
+
+export interface PostgresServer {
+  readonly port: number;
+  /** The connection string of a new, empty database. */
+  newDatabase(): Promise<string>;
+  /** Ends it as `pg_ctl stop -m immediate` would, and starts it on the same port. */
+  stop(): void;
+  start(): void;
+}
+
+let shared: Promise<PostgresServer> | undefined;
+
+/** The server that tests of this process share; they leave it running. */
+export function sharedPostgres(): Promise<PostgresServer> {
+  return shared ??= startPostgres();
+}
+
+/** A server of its own, for a test that stops it. */
+export async function startPostgres(
+  settings: readonly string[] = ["fsync=off", "full_page_writes=off"],
+): Promise<PostgresServer> {
+  const root = mkdtempSync(join(tmpdir(), "postern-pg-"));
+  const data = join(root, "data");
+  const user = unprivileged();
+  if (user) chownSync(root, user.uid, user.gid);
+  chmodSync(root, 0o700);
+  const run = (name: string, args: readonly string[]) => {
+    const { status, stdout, stderr } = spawnSync(join(BINARIES!, name), args, {
+      ...user,
+      cwd: root,
+      encoding: "utf8",
+    });
+    if (status !== 0) throw new Error(`${name} failed: ${stdout}${stderr}`);
+  };
+  run("initdb", ["-D", data, "-U", "postern", "-A", "trust", "-E", "UTF8", "--no-sync"]);
+  const port = await freePort();
+  const start = () => {
+    const options = [
+      ...["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=60"],
+      ...settings,
+    ].flatMap((setting) => ["-c", setting]);
+    run("pg_ctl", [
+      "start",
+      ...["-D", data, "-w", "-t", "60", "-l", join(root, "log")],
+      ...["-o", `-p ${port} ${options.join(" ")}`],
+    ]);
+  };
+  const stop = () => run("pg_ctl", ["stop", "-D", data, "-m", "immediate", "-w"]);
+  removeAfterUs(root, data);
+  start();
+  return {
+    port,
+    start,
+    stop,
+    newDatabase: async () => {
+      const name = `t${randomBytes(6).toString("hex")}`;
+      const sql = postgres(`postgresql://postern@127.0.0.1:${port}/postgres`, { max: 1 });
+      try {
+        await sql.unsafe(`CREATE DATABASE ${name}`);
+      } finally {
+        await sql.end();
+      }
+      return `postgresql://postern@127.0.0.1:${port}/${name}`;
+    },
+  };
+}
+
+/**
+ * Ends the server and removes its files once this process is no more, however it has ended: the
+ * runtimes of tests call no handlers at their end.
+ */
+function removeAfterUs(root: string, data: string): void {
+  const script = `while kill -0 "$1"; do sleep 1; done
+    [ -f "$2/postmaster.pid" ] && kill -QUIT "$(head -n 1 "$2/postmaster.pid")"
+    sleep 1
+    rm -rf "$3"`;
+  const start = `(sh -c '${script}' - "$@") </dev/null >/dev/null 2>&1 &`;
+  spawnSync("sh", ["-c", start, "-", `${process.pid}`, data, root], { stdio: "ignore" });
+}
+
+function findBinaries(): string | undefined {
+  const debian = "/usr/lib/postgresql";
+  const versions = existsSync(debian)
+    ? readdirSync(debian).sort((a, b) => Number(b) - Number(a))
+    : [];
+  const folders = [
+    ...versions.map((version) => join(debian, version, "bin")),
+    ...(process.env["PATH"] ?? "").split(":"),
+  ];
+  return folders.find((folder) =>
+    folder !== "" &&
+    ["initdb", "pg_ctl", "postgres"].every((name) => existsSync(join(folder, name)))
+  );
+}
+
+/** Whom it runs as when we are root, since initdb refuses that. */
+function unprivileged(): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const id = (option: string, name: string) =>
+    Number(spawnSync("id", [option, name], { encoding: "utf8" }).stdout.trim() || NaN);
+  const uid = id("-u", "postgres");
+  return Number.isNaN(uid) ? { uid: 65534, gid: 65534 } : { uid, gid: id("-g", "postgres") };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  return port;
+}
