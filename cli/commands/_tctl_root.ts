@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typin
 import type { Admin } from "../../identity/authority/admin/mod.ts";
 import { parseDuration } from "../../identity/mod.ts";
 import { visible } from "../visible.ts";
-import type { KeyEncryption } from "../config/key_encryption_section.ts";
+import type { ClusterConfig } from "../config/teleport_yaml.ts";
 import type { TctlHost } from "./_tctl_host.ts";
 
 // A type alias, since the library asks for a type that an index signature fits.
@@ -53,7 +53,7 @@ export async function withAdmin<T>(
   work: (admin: Admin) => Promise<T>,
 ): Promise<T> {
   const { openAdmin } = await import("../../identity/authority/admin/client/mod.ts");
-  const { dataDir, keyEncryption } = await dataDirectory(options, host);
+  const { dataDir, keyEncryption, storage } = await dataDirectory(options, host);
   const { clock } = host;
   const log = host.openLog({ debug: options.debug === true });
   const sealing = async () => {
@@ -61,7 +61,17 @@ export async function withAdmin<T>(
     const { readSealingKeys } = await import("./_sealing_keys.ts");
     return await readSealingKeys(keyEncryption, clock);
   };
-  await using connection = await openAdmin({ dataDir, clock, log, sealing });
+  const database = storage && (async () => {
+    const { readDatabase } = await import("./_database.ts");
+    return await readDatabase(storage, clock);
+  });
+  await using connection = await openAdmin({
+    dataDir,
+    clock,
+    log,
+    sealing,
+    ...(database && { database }),
+  });
   return await work(connection.admin);
 }
 
@@ -69,7 +79,7 @@ export async function withAdmin<T>(
 export async function dataDirectory(
   options: TctlOptions,
   { env }: Pick<TctlHost, "env">,
-): Promise<{ readonly dataDir: string; readonly keyEncryption?: KeyEncryption }> {
+): Promise<Pick<ClusterConfig, "dataDir" | "keyEncryption" | "storage">> {
   const { defaultDataDir, readClusterConfig } = await import("../config/teleport_yaml.ts");
   const path = options.config ?? (env["TELEPORT_CONFIG_FILE"] || undefined);
   if (path === undefined) return { dataDir: options.dataDir ?? defaultDataDir() };

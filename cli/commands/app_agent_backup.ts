@@ -23,17 +23,19 @@ export async function restoreCommand(
   path: string,
   options: BackupOptions,
 ): Promise<void> {
-  const { restoreStore } = await import("../../identity/storage/mod.ts");
-  const { dataDir: directory } = await dataDirectory(options, host);
+  const { restorePostgres, restoreStore } = await import("../../identity/storage/mod.ts");
+  const { readDatabase } = await import("./_database.ts");
+  const { dataDir: directory, storage } = await dataDirectory(options, host);
+  const database = await readDatabase(storage, host.clock);
   const force = options.force === true;
-  const { replaced, locks, voidTokens } = restoreStore({
-    file: resolve(path),
-    directory,
-    force,
-    now: host.clock.now(),
-  });
+  const request = { file: resolve(path), directory, force, now: host.clock.now() };
+  const { replaced, locks, voidTokens } = database === undefined
+    ? restoreStore(request)
+    : await restorePostgres({ ...request, database });
   const lines = [
-    `The cluster in ${directory} is the one of ${path} now`,
+    `The cluster ${
+      database === undefined ? `in ${directory}` : "in PostgreSQL"
+    } is the one of ${path} now`,
     ...(replaced === undefined ? [] : [`  the one before  ${replaced}`]),
     `  unused tokens   ${voidTokens}, which are void`,
     locks === undefined

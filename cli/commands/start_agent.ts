@@ -1,9 +1,9 @@
 /** `app-agent start`: authority, relay and agent in one process, behind one port. */
-import { randomBytes } from "node:crypto";
 import type { Socket } from "node:net";
 import { join } from "node:path";
 import {
   createPublicServer,
+  hostId,
   HostIdentity,
   isTicketName,
   offerPresetRoles,
@@ -16,10 +16,11 @@ import { createAdmin, serveAdmin } from "../../identity/authority/admin/mod.ts";
 import { createRedactor } from "../../identity/audit/mod.ts";
 import { caPin, parseProxy } from "../../identity/mod.ts";
 import type { Clock, Log } from "../../identity/mod.ts";
-import { openSqliteStore } from "../../identity/storage/mod.ts";
+import { openStore } from "../../identity/storage/mod.ts";
 import { createAgent, spawnReaper } from "../../relay/agent/mod.ts";
 import { startListener } from "../../relay/proxy/mod.ts";
 import type { ClusterConfig } from "../config/teleport_yaml.ts";
+import { readDatabase } from "./_database.ts";
 import { readSealingKeys } from "./_sealing_keys.ts";
 import { serveApps } from "./_served_apps.ts";
 import { openTelemetry } from "./_telemetry.ts";
@@ -39,7 +40,9 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
   const { clock, signal } = host;
   await using resources = new AsyncDisposableStack();
   const sealing = await readSealingKeys(config.keyEncryption, clock);
-  const store = openSqliteStore({ directory: config.dataDir, now: () => clock.now(), sealing });
+  const database = await readDatabase(config.storage, clock);
+  const { dataDir: directory } = config;
+  const store = await openStore({ directory, database, now: () => clock.now(), sealing });
   resources.defer(() => store.close());
   const name = config.clusterName === undefined ? {} : { name: config.clusterName };
   const audit = {
@@ -48,13 +51,13 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
     spoolLimit: config.audit.spoolLimitMib * 1024 * 1024,
     queueLimit: config.audit.queueLimit,
   };
-  const cluster = await openCluster({ store, clock, log, audit, ...name });
+  const agentId = await hostId(directory, store);
+  const cluster = await openCluster({ store, host: agentId, clock, log, audit, ...name });
   resources.defer(() => cluster.audit.close());
   await offerPresetRoles(cluster);
   const ending = new AbortController();
   resources.defer(() => ending.abort());
 
-  const agentId = await hostId(cluster);
   const identity = (role: "agent" | "authority", names: readonly string[]) =>
     HostIdentity.open(cluster, { role, host: agentId, names }, ending.signal);
   const authorityIdentity = await identity("authority", authorityNames(cluster, config));
@@ -107,17 +110,6 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
   telemetry?.ready();
   await aborted(signal);
   log.info("Stopping");
-}
-
-/** The id of this host: made once, kept with the cluster. */
-function hostId({ store }: Cluster): Promise<string> {
-  return store.update(async (tx) => {
-    const stored = await tx.get<{ id: string }>("settings", "host");
-    if (stored) return stored.value.id;
-    const id = randomBytes(16).toString("hex");
-    await tx.put("settings", "host", { id });
-    return id;
-  });
 }
 
 /** Names that clients may know the authority by; the last is what the original's clients send. */

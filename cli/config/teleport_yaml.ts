@@ -18,6 +18,7 @@ import { IdentityError } from "../../identity/mod.ts";
 import { AUDIT_DEFAULTS, auditSchema, type AuditSection } from "./audit_section.ts";
 import { type AppSection, appSectionSchema, readAppSection } from "./app_section.ts";
 import { type KeyEncryption, keyEncryptionSchema } from "./key_encryption_section.ts";
+import { type SharedStorage, storageSchema } from "./storage_section.ts";
 import { readTracing, tracingSchema, type TracingSection } from "./tracing_section.ts";
 
 /** What the programs of a cluster need to know; each section adds what it says. */
@@ -35,6 +36,8 @@ export interface ClusterConfig extends AppSection, AuditSection {
   readonly tracing: TracingSection | undefined;
   /** What private keys are encrypted with; nothing without it. */
   readonly keyEncryption?: KeyEncryption;
+  /** Where the state is that authorities share; in the data directory without it. */
+  readonly storage?: SharedStorage;
 }
 
 /** The original's public port; on loopback, since nothing says that others may come. */
@@ -49,6 +52,7 @@ const schema = z.strictObject({
     data_dir: z.string().min(1).optional(),
     log: z.looseObject({}).optional(),
     diag_addr: hostPort.optional(),
+    storage: storageSchema.optional(),
   }).default({}),
   auth_service: z.strictObject({
     enabled: toggle.default(true),
@@ -125,6 +129,7 @@ export function parseClusterConfig(text: string, file: string): ClusterConfig {
   const raw = checkYaml(source, schema);
   refuseWhatIsMissing(raw, source);
   const { key_encryption: keyEncryption } = raw.auth_service;
+  const { storage } = raw.teleport;
   return {
     file,
     dataDir: raw.teleport.data_dir ?? defaultDataDir(),
@@ -136,6 +141,7 @@ export function parseClusterConfig(text: string, file: string): ClusterConfig {
     diagnostics: raw.teleport.diag_addr,
     tracing: readTracing(raw.tracing_service, source),
     ...(keyEncryption && { keyEncryption }),
+    ...(storage && { storage }),
   };
 }
 

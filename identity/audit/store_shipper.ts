@@ -10,6 +10,8 @@ export interface StoreShipperOptions {
   readonly clock: Clock;
   /** Signs heads, PEM. */
   readonly privateKey: string;
+  /** Whose chain it is, when several hosts write to the store. */
+  readonly host?: string | undefined;
 }
 
 /** How far back the newest record of a writer is looked for. */
@@ -18,10 +20,10 @@ const LOOK_BACK = 1000;
 const HEADS = "audit_head/";
 
 /** Delivers to a store in this process, and signs as the authority. */
-export function storeShipper({ store, clock, privateKey }: StoreShipperOptions): Shipper {
+export function storeShipper({ store, clock, privateKey, host }: StoreShipperOptions): Shipper {
   return {
     async head() {
-      const writer = await writerOf(store);
+      const writer = await writerOf(store, host);
       const records = await store.latestRecords(LOOK_BACK);
       const last = records.findLast(({ text }) => linkOf(JSON.parse(text))?.writer === writer);
       return last ? headOf(last) : (await headsIn(store)).get(writer) ?? emptyChain(writer);
@@ -47,13 +49,20 @@ export async function headsIn(store: Store): Promise<ReadonlyMap<string, SignedH
   );
 }
 
-/** The name under which processes on this store write, one after the other. */
-function writerOf(store: Store): Promise<string> {
+/** The name under which the processes of a host write, one after the other. */
+function writerOf(store: Store, host: string | undefined): Promise<string> {
   return store.update(async (tx) => {
-    const stored = (await tx.get<{ writer: string }>("settings", "audit"))?.value.writer;
-    if (stored !== undefined) return stored;
-    const writer = randomBytes(16).toString("hex");
-    await tx.put("settings", "audit", { writer });
+    const own = host === undefined ? UNNAMED : `${WRITERS}${host}`;
+    const stored = await tx.get<{ writer: string }>("settings", own);
+    if (stored) return stored.value.writer;
+    // Of a store from before hosts had a chain each, the first one goes on with what is there.
+    const former = await tx.get<{ writer: string }>("settings", UNNAMED);
+    if (former) await tx.delete("settings", UNNAMED);
+    const writer = former?.value.writer ?? randomBytes(16).toString("hex");
+    await tx.put("settings", own, { writer });
     return writer;
   });
 }
+
+const UNNAMED = "audit";
+const WRITERS = "audit_writer/";

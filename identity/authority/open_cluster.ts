@@ -18,6 +18,8 @@ export interface OpenClusterOptions {
   readonly store: Store;
   /** The configured name; the stored one when absent. */
   readonly name?: string;
+  /** The host that this is on, when several write to the store. */
+  readonly host?: string;
   readonly clock: Clock;
   readonly log: Log;
   /** How audit events are recorded; strictly, and straight into the store, when absent. */
@@ -36,7 +38,12 @@ export async function openCluster(options: OpenClusterOptions): Promise<Cluster>
   const keys = await loadClusterKeys(store, name, clock.now());
   const userCas = [keys.user.certificate];
   const view = await LiveView.open({ cluster: name, store, userCas, clock, log });
-  const shipper = storeShipper({ store, clock, privateKey: keys.audit.privateKey });
+  const shipper = storeShipper({
+    store,
+    clock,
+    privateKey: keys.audit.privateKey,
+    host: options.host,
+  });
   const { mode = "strict", ...files } = options.audit ?? {};
   const audit = await AuditLog.open({ cluster: name, clock, log, mode, ...files, shipper });
   await recordRestore(store, audit);

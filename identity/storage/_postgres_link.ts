@@ -16,6 +16,8 @@ export interface LinkOptions {
   readonly max: number;
   /** How long a call tries to begin. */
   readonly patienceMs: number;
+  /** What a call that has begun may take; 20 s when absent. */
+  readonly callMs?: number;
   readonly onNotify?: (payload: string) => void;
   /** A connection has ended. */
   readonly onLost?: () => void;
@@ -27,7 +29,6 @@ interface Pool {
   failed: boolean;
 }
 
-/** What a call that has begun may take. */
 const CALL_MS = 20_000;
 /** What the database allows, so that it ends by itself what nobody waits for any more. */
 const STATEMENT_MS = 15_000;
@@ -98,7 +99,7 @@ export class PostgresLink {
       if (this.#closed) throw this.#unavailable(connectionError("it is closed"), false);
       const pool = this.#current();
       try {
-        return await within(CALL_MS, attempt(pool));
+        return await within(this.#options.callMs ?? CALL_MS, attempt(pool));
       } catch (error) {
         if (isTrouble(error)) this.#giveUp(pool);
         if (!isTrouble(error)) throw this.#explain(error);

@@ -11,7 +11,7 @@ import { Deliveries, type News } from "./_deliveries.ts";
 import { CHANNEL, Follower } from "./_postgres_follower.ts";
 import { PostgresLink } from "./_postgres_link.ts";
 import { settleSchema } from "./_postgres_schema.ts";
-import { nameOf, parsePostgresUrl } from "./postgres_url.ts";
+import { nameOf, parsePostgresUrl, type PostgresAddress } from "./postgres_url.ts";
 import { type PieceRow, RecordReader } from "./_record_reader.ts";
 import { isSealed, SEALED_KINDS, Sealer, type SealingKeys } from "./seal.ts";
 import type {
@@ -35,6 +35,8 @@ export interface PostgresOptions {
 }
 
 const PATIENCE_MS = 5000;
+/** What a backup may take. */
+const COPY_MS = 3_600_000;
 
 /** As the database gives it: large numbers as text. */
 interface Row {
@@ -60,7 +62,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
       await settleSeals(sql, sealer);
       return revision;
     });
-    const store = new PostgresStore({ writer, reader, sealer, now, revision, name });
+    const store = new PostgresStore({ writer, reader, sealer, now, revision, address });
     return store.follow((self, catchUp) => new Follower({ address, patienceMs, self, catchUp }));
   } catch (error) {
     await Promise.all([writer.close(), reader.close()]);
@@ -93,8 +95,7 @@ interface Parts {
   readonly sealer: Sealer;
   readonly now: () => Date;
   readonly revision: number;
-  /** Of the database, for messages. */
-  readonly name: string;
+  readonly address: PostgresAddress;
 }
 
 class PostgresStore implements Store {
@@ -102,15 +103,15 @@ class PostgresStore implements Store {
   readonly #reader: PostgresLink;
   readonly #sealer: Sealer;
   readonly #now: () => Date;
-  readonly #name: string;
+  readonly #address: PostgresAddress;
   readonly #self = randomUUID();
   readonly #deliveries: Deliveries;
   readonly #records: RecordReader;
   #follower: Follower | undefined;
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor({ writer, reader, sealer, now, revision, name }: Parts) {
-    this.#name = name;
+  constructor({ writer, reader, sealer, now, revision, address }: Parts) {
+    this.#address = address;
     this.#writer = writer;
     this.#reader = reader;
     this.#sealer = sealer;
@@ -212,8 +213,14 @@ class PostgresStore implements Store {
     return this.#records.eventsWith(texts, limit);
   }
 
-  copyTo(file: string): Promise<void> {
-    return this.#reader.read((sql) => copyToSqlite(sql, file));
+  async copyTo(file: string): Promise<void> {
+    const address = this.#address;
+    const link = new PostgresLink({ address, patienceMs: PATIENCE_MS, max: 1, callMs: COPY_MS });
+    try {
+      await link.read((sql) => copyToSqlite(sql, file));
+    } finally {
+      await link.close();
+    }
   }
 
   async close(): Promise<void> {
@@ -313,7 +320,7 @@ class PostgresStore implements Store {
   #goneBack(): IdentityError {
     return new IdentityError(
       "STORE_INVALID",
-      `The database ${this.#name} has gone back to an earlier state while app-agent ran`,
+      `The database ${nameOf(this.#address)} has gone back to an earlier state while app-agent ran`,
       { hint: "Restart each app-agent; stop them all before a database is put back" },
     );
   }

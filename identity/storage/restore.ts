@@ -47,9 +47,16 @@ export interface RestoredItem {
   readonly recorded: boolean;
 }
 
-type Row = { kind: string; name: string; revision: number; value: string; expires: number | null };
+export type Row = {
+  kind: string;
+  name: string;
+  revision: number;
+  value: string;
+  expires: number | null;
+};
 
-interface Former {
+/** Of the state that is replaced. */
+export interface Former {
   readonly locks: readonly Row[];
   readonly revision: number;
 }
@@ -119,7 +126,8 @@ function readFormer(database: DatabaseSync): Former | undefined {
   }
 }
 
-function settle(
+/** Makes of a copy of a backup the state to go on with. */
+export function settle(
   part: string,
   former: Former | undefined,
   there: boolean,

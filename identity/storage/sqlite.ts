@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { IdentityError } from "../error.ts";
+import { explainOpening } from "./_directory_lock.ts";
 import { type PieceRow, RecordReader } from "./_record_reader.ts";
 import { SEALED_KINDS, Sealer, type SealingKeys } from "./seal.ts";
 import { settleSeals } from "./_settle_seals.ts";
@@ -67,7 +68,7 @@ export function openSqliteStore(options: SqliteOptions): Store {
     settleSeals(database, sealer);
   } catch (cause) {
     database?.close();
-    throw explain(cause, options.directory);
+    throw explainOpening(cause, options.directory);
   }
   return new SqliteStore(database, options.now, sealer);
 }
@@ -90,23 +91,6 @@ function migrate(database: DatabaseSync, file: string): void {
   database.exec("BEGIN IMMEDIATE");
   if (version === 0) database.exec(SCHEMA);
   database.exec("COMMIT");
-}
-
-function explain(cause: unknown, directory: string): unknown {
-  if (!(cause instanceof Error) || cause instanceof IdentityError) return cause;
-  const locked = /locked|busy/i.test(cause.message);
-  return new IdentityError(
-    locked ? "DATA_DIR_IN_USE" : "STORE_INVALID",
-    locked
-      ? `Cannot open the data directory ${directory}: another process is using it`
-      : `Cannot open the data directory ${directory}: ${cause.message}`,
-    {
-      hint: locked
-        ? "Stop the other app-agent, or give this one a data directory of its own"
-        : "Check the directory's owner and free space, or restore it from a backup",
-      cause,
-    },
-  );
 }
 
 class SqliteStore implements Store {

@@ -1,10 +1,15 @@
-// A real authority on loopback: SQLite in a scratch directory, TLS, HTTP, and the real client.
+// A real authority on loopback: SQLite in a scratch directory, or PostgreSQL, TLS, HTTP, and the real client.
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createPublicServer, HostIdentity, openCluster } from "../../identity/authority/mod.ts";
+import {
+  createPublicServer,
+  hostId,
+  HostIdentity,
+  openCluster,
+} from "../../identity/authority/mod.ts";
 import type { Cluster } from "../../identity/authority/mod.ts";
 import {
   caPin,
@@ -14,7 +19,7 @@ import {
   systemClock,
 } from "../../identity/mod.ts";
 import type { App, AuthorityClient, Clock, Trust } from "../../identity/mod.ts";
-import { openSqliteStore } from "../../identity/storage/mod.ts";
+import { openStore } from "../../identity/storage/mod.ts";
 import type { TestContext } from "./harness.ts";
 
 export const AGENT = "a".repeat(32);
@@ -46,15 +51,22 @@ export interface RealAuthority {
 
 export async function realAuthority(
   context: TestContext,
-  options: { name?: string; clock?: Clock } = {},
+  options: {
+    name?: string;
+    clock?: Clock;
+    /** A connection string; several authorities on one of them are one cluster. */
+    database?: string;
+  } = {},
 ): Promise<RealAuthority> {
   const { name = "example.test", clock = systemClock } = options;
   const directory = mkdtempSync(join(tmpdir(), "postern-authority-"));
   context.cleanup(() => rmSync(directory, { recursive: true }));
-  const store = openSqliteStore({ directory, now: () => clock.now() });
+  const { database } = options;
+  const store = await openStore({ directory, database, now: () => clock.now() });
   context.cleanup(() => store.close());
-  const cluster = await openCluster({ store, name, clock, log: silentLog });
-  const request = { role: "authority", host: AGENT, names: [name, "localhost"] } as const;
+  const host = database === undefined ? AGENT : await hostId(directory, store);
+  const cluster = await openCluster({ store, host, name, clock, log: silentLog });
+  const request = { role: "authority", host, names: [name, "localhost"] } as const;
   const identity = await HostIdentity.open(cluster, request, context.signal);
   const server = createPublicServer(cluster, identity);
   const port = net.createServer((socket) => server.accept(socket));

@@ -15,6 +15,8 @@ export interface OpenAdminOptions {
   readonly log: Log;
   /** Asked when the store itself is opened: what its private keys are encrypted with. */
   readonly sealing?: () => Promise<SealingKeys | undefined>;
+  /** The connection string of the database that authorities share, if they do. */
+  readonly database?: () => Promise<string | undefined>;
 }
 
 export interface AdminConnection extends AsyncDisposable {
@@ -33,14 +35,16 @@ const PAUSE_MS = 100;
  */
 export async function openAdmin(options: OpenAdminOptions): Promise<AdminConnection> {
   const { dataDir, clock } = options;
-  if (!existsSync(join(dataDir, "cluster.sqlite"))) throw noCluster(dataDir);
+  if (options.database === undefined && !existsSync(join(dataDir, "cluster.sqlite"))) {
+    throw noCluster(dataDir);
+  }
   for (let attempt = 1;; attempt++) {
     const path = findSocketPath(dataDir);
     if (path !== undefined && await answers(path)) {
       return { admin: adminClient(path), via: "socket", [Symbol.asyncDispose]: async () => {} };
     }
     try {
-      return await openStore(options);
+      return await openDirectly(options);
     } catch (error) {
       const busy = error instanceof IdentityError && error.code === "DATA_DIR_IN_USE";
       if (!busy) throw error;
@@ -50,17 +54,22 @@ export async function openAdmin(options: OpenAdminOptions): Promise<AdminConnect
   }
 }
 
-async function openStore(options: OpenAdminOptions): Promise<AdminConnection> {
-  const { openSqliteStore } = await import("../../storage/sqlite.ts");
+async function openDirectly(options: OpenAdminOptions): Promise<AdminConnection> {
+  const { openStore } = await import("../../storage/open_store.ts");
+  const { hostId } = await import("../host_id.ts");
   const { openCluster } = await import("../open_cluster.ts");
   const { createAdmin } = await import("./create_admin.ts");
   const { dataDir, clock, log } = options;
   const sealing = await options.sealing?.();
-  const store = openSqliteStore({ directory: dataDir, now: () => clock.now(), sealing });
+  const database = await options.database?.();
+  const now = () => clock.now();
+  const store = await openStore({ directory: dataDir, database, now, sealing });
   const close = () => store.close();
   try {
     const audit = { mode: "strict", spool: join(dataDir, "audit.spool") } as const;
-    const cluster = await openCluster({ store, clock, log, audit });
+    if (!await store.get("settings", "cluster")) throw noCluster(dataDir);
+    const host = await hostId(dataDir, store);
+    const cluster = await openCluster({ store, host, clock, log, audit });
     const dispose = async () => {
       await cluster.audit.close();
       await close();

@@ -1,0 +1,32 @@
+import { lockDirectory } from "./_directory_lock.ts";
+import type { SealingKeys } from "./seal.ts";
+import type { Store } from "./store.ts";
+
+export interface OpenStoreOptions {
+  /** The data directory, which is this process's alone as long as the store is open. */
+  readonly directory: string;
+  /** The connection string of a database that authorities share; SQLite without it. */
+  readonly database?: string | undefined;
+  readonly now: () => Date;
+  readonly sealing?: SealingKeys | undefined;
+}
+
+/** Opens the cluster's state, in the directory itself or in the database that it is configured for. */
+export async function openStore(options: OpenStoreOptions): Promise<Store> {
+  const { directory, database, now, sealing } = options;
+  if (database === undefined) {
+    const { openSqliteStore } = await import("./sqlite.ts");
+    return openSqliteStore({ directory, now, sealing });
+  }
+  const lock = lockDirectory(directory);
+  try {
+    const { openPostgresStore } = await import("./postgres.ts");
+    const store = await openPostgresStore({ url: database, now, sealing });
+    const close = store.close.bind(store);
+    store.close = () => close().finally(() => lock.release());
+    return store;
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
