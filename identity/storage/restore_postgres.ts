@@ -33,7 +33,10 @@ export async function restorePostgres(options: RestorePostgresOptions): Promise<
   const part = join(directory, `restoring-${randomBytes(8).toString("hex")}.part`);
   const link = new PostgresLink({ address, patienceMs: PATIENCE_MS, max: 1, callMs: COPY_MS });
   try {
-    await link.transaction((sql) => settleSchema(sql, name));
+    await link.transaction(async (sql) => {
+      await settleSchema(sql, name);
+      await refuseInUse(sql, name);
+    });
     const there = await link.read(async (sql) => {
       const [row] = await sql`SELECT EXISTS (SELECT FROM postern.items) AS there`;
       return row?.["there"] === true;
@@ -48,6 +51,7 @@ export async function restorePostgres(options: RestorePostgresOptions): Promise<
     chmodSync(part, 0o600);
     const counts = await link.transaction(async (sql, begun) => {
       await sql`SELECT FROM postern.counter FOR UPDATE`;
+      // One may have started while the copy was made.
       await refuseInUse(sql, name);
       begun();
       const counts = settle(part, await readFormer(sql), there, now);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createAdmin } from "../../identity/authority/admin/mod.ts";
@@ -76,6 +76,7 @@ test(
         }),
         { code: "DATA_DIR_IN_USE" },
       );
+      assert.ok(!readdirSync(join(root, "other")).some((name) => /replaced/.test(name)));
     });
     // The lock is newer than the backup, and holds on.
     const { replaced, locks } = await restore(true);
