@@ -51,12 +51,16 @@ export async function joinByIdToken(
       claims: { kind: "bot", ...joined },
       notAfter: notAfter(cluster.clock.now(), Math.min(request.ttl, MAX_BOT_TTL)),
     });
-    await record(cluster, request, connection, { ...botFields(joined), claims });
+    await record(cluster, request, connection, {
+      ...botFields(joined),
+      token_name: request.token,
+      claims,
+    });
     return issued;
   } catch (error) {
     if (error instanceof IdentityError) {
       await record(cluster, request, connection, {
-        ...(token && { bot_name: token.bot }),
+        ...(token && { bot_name: token.bot, token_name: request.token }),
         error: error.message,
       });
     }
@@ -71,10 +75,11 @@ function isIdToken(
   return item?.method === method;
 }
 
-function unknownToken({ method, token }: IdTokenJoin): IdentityError {
+// Not by its name: what is none here may be a secret, in the wrong place.
+function unknownToken({ method }: IdTokenJoin): IdentityError {
   return new IdentityError(
     "JOIN_REFUSED",
-    `Cannot join: the cluster has no ${method} token "${token}"`,
+    `Cannot join: the cluster has no ${method} token of this name`,
     { hint: "`tctl tokens ls` shows the tokens that there are; `token` in tbot's file names one" },
   );
 }
@@ -180,7 +185,7 @@ async function repeat(
 /** What identifies a machine; never the token. */
 async function record(
   { audit }: Cluster,
-  { method, token }: IdTokenJoin,
+  { method }: IdTokenJoin,
   { remote }: Connection,
   { claims, error, ...bot }: {
     readonly claims?: Claims;
@@ -188,7 +193,7 @@ async function record(
     readonly [field: string]: unknown;
   },
 ): Promise<void> {
-  const common = { type: "bot.join", method, token_name: token, "addr.remote": remote } as const;
+  const common = { type: "bot.join", method, "addr.remote": remote } as const;
   if (claims === undefined) {
     return await audit.append({ ...common, ...bot, code: "TJ001E", success: false, error });
   }

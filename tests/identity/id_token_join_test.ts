@@ -272,8 +272,23 @@ test("github, gitlab and kubernetes: claims as their rules name them, keys writt
   const [, , good] = cases[3]!;
   await assert.rejects(
     join("github", await issuer.token(good)),
-    refused("JOIN_REFUSED", /no github token "ci"/),
+    refused("JOIN_REFUSED", /no github token of this name/),
   );
+});
+
+test("the name of a token that is none here is neither answered nor recorded: it may be a secret", async (context) => {
+  const { authority, issuer } = await setUp(context);
+  const misplaced = "5ecret0f50mething31se";
+  const { publicKey } = generateKeyPair();
+  const asked = { token: misplaced, idToken: await issuer.token(), publicKey, ttl: TTL };
+  const failure = await authority.connect().join({ ...asked, method: "github" })
+    .catch((error: unknown) => error);
+  assert.ok(failure instanceof IdentityError);
+  assert.equal(failure.code, "JOIN_REFUSED");
+  assert.doesNotMatch(`${failure.message} ${failure.hint}`, new RegExp(misplaced));
+  const events = await authority.cluster.store.latestEvents(10);
+  assert.deepEqual(events.map(({ event }) => event["code"]).at(-1), "TJ001E");
+  assert.doesNotMatch(JSON.stringify(events), new RegExp(misplaced));
 });
 
 test("a token resource is checked, shown as it was written, and removed", async (context) => {
