@@ -11,6 +11,8 @@ export interface AppLimits {
   readonly idleMs?: number;
   /** Milliseconds from a session's start, within what its certificate allows. */
   readonly durationMs?: number;
+  /** Milliseconds that a session is kept while its bridge cannot be reached. */
+  readonly unreachedMs: number;
   /** Calls of one bot to one tool, in the long run and at once. */
   readonly callsPerSecond?: number;
   readonly callsBurst?: number;
@@ -46,6 +48,8 @@ export const MOST_PENDING_REQUESTS = 10_000;
 
 export const DEFAULT_APP_LIMITS: AppLimits = {
   sessionsPerApp: 1024,
+  // A laptop may sleep that long.
+  unreachedMs: 3_600_000,
   messageBytes: MOST_MESSAGE_BYTES,
   messageDepth: MOST_MESSAGE_DEPTH,
   pendingRequests: MOST_PENDING_REQUESTS,

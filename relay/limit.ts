@@ -16,6 +16,14 @@ export const LIMIT_NAMES = [
   "server_processes",
   "server_cpu_time",
   "connections",
+  "unreached_timeout",
+  "unreached_sessions",
+  "unreached_memory",
+  "resumes",
 ] as const;
 
 export type LimitName = typeof LIMIT_NAMES[number];
+
+export function isLimitName(value: unknown): value is LimitName {
+  return (LIMIT_NAMES as readonly unknown[]).includes(value);
+}

@@ -44,6 +44,8 @@ export const appSectionSchema = z.strictObject({
   limits: z.strictObject({
     sessions: count,
     sessions_per_bot: count,
+    unreached_sessions: count,
+    unreached_memory_mib: count,
     ...appLimitFields,
   }).default({}),
 }).superRefine(({ apps, mcp_demo_server }, context) => {
@@ -60,11 +62,21 @@ export const appSectionSchema = z.strictObject({
 /** What a checked section says; nothing is served when it is switched off. */
 export function readAppSection(raw: z.infer<typeof appSectionSchema>): AppSection {
   if (!raw.enabled) return { apps: [], appSelectors: [], agentLimits: {}, appLimits: {} };
-  const { sessions, sessions_per_bot: sessionsPerBot, ...ofApps } = raw.limits;
+  const {
+    sessions,
+    sessions_per_bot: sessionsPerBot,
+    unreached_sessions: unreachedSessions,
+    unreached_memory_mib: unreachedMebibytes,
+    ...ofApps
+  } = raw.limits;
   return {
     agentLimits: {
       ...(sessions !== undefined && { sessions }),
       ...(sessionsPerBot !== undefined && { sessionsPerBot }),
+      ...(unreachedSessions !== undefined && { unreachedSessions }),
+      ...(unreachedMebibytes !== undefined && {
+        unreachedBytes: unreachedMebibytes * 1024 * 1024,
+      }),
     },
     appLimits: toAppLimits(ofApps),
     apps: [

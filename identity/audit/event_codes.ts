@@ -29,6 +29,7 @@ export const EVENT_CODES = {
   "mcp.session.notification": ["TMCP004I", "TMCP004E"],
   "mcp.session.request": ["TMCP003I", "TMCP003E"],
   "mcp.session.response": ["PMCP001I", "PMCP001E"],
+  "mcp.session.resume": ["PMCP003I"],
   "mcp.session.server_message": ["PMCP002E"],
   "mcp.session.start": ["TMCP001I", "TMCP001E"],
   "mcp.tool.approved": ["PMT01I"],

@@ -102,6 +102,11 @@ export function expired(): Refused {
   return refuse("CERTIFICATE_EXPIRED", "The session's certificate has expired", "expired");
 }
 
+/** There is no such session, or none for this one to know of. */
+export function unknownSession(): Refused {
+  return refuse("SESSION_UNKNOWN", "The session cannot be resumed here", "no such session");
+}
+
 function denied(app: App, because: string): Refused {
   return refuse("ACCESS_DENIED", `Access to app "${app.name}" denied`, because);
 }

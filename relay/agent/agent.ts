@@ -26,18 +26,21 @@ import { RelayError } from "../error.ts";
 import { GATE_LIMITS } from "../gate/limits.ts";
 import { TaskRegistry } from "../gate/tasks.ts";
 import { Channel } from "../wire/channel.ts";
+import type { End } from "../wire/handshake.ts";
 import type { AgentObserver } from "../telemetry/observer.ts";
 import { acceptTls, peerCertificate, sayEnd } from "./accept_tls.ts";
-import { admit, judge, type Refused } from "./admission.ts";
+import { admit, judge, type Refused, unknownSession } from "./admission.ts";
 import { CallRates } from "./call_rate.ts";
 import { egressOf } from "./egress.ts";
 import { SessionEvents } from "./events.ts";
+import { Greeting } from "./greeting.ts";
 import { listTools } from "./list_tools.ts";
 import { Reaper, type ReaperProcess } from "./reaper.ts";
-import { Session } from "./session.ts";
-import { tooMany } from "./session_limits.ts";
+import { type Connection, Session } from "./session.ts";
+import { exceeded, tooMany } from "./session_limits.ts";
 import { startSessionServer } from "./session_server.ts";
 import { ToldDefinitions } from "./told_definitions.ts";
+import { Unreached, type UnreachedLimits } from "./unreached.ts";
 import { ServerWatch } from "./upstream/server_watch.ts";
 import { UsedTickets } from "./used_tickets.ts";
 import { Values } from "./values/values.ts";
@@ -64,7 +67,7 @@ export interface AgentOptions {
   readonly signAppToken?: SignAppToken;
 }
 
-export interface AgentLimits {
+export interface AgentLimits extends UnreachedLimits {
   /** Connections at a time, those in their handshake included. */
   readonly connections: number;
   /** Milliseconds that a TLS handshake may take. */
@@ -82,11 +85,20 @@ export const DEFAULT_AGENT_LIMITS: AgentLimits = {
   usedTickets: 200_000,
   sessions: 4096,
   sessionsPerBot: 256,
+  unreachedSessions: 64,
+  unreachedBytes: 256 * 1024 * 1024,
 };
 
+/** How often a session may change its connection, in the long run and at once. */
+const RESUMES = { perSecond: 1, burst: 100 };
+
+/** Why somebody who was proved gets no session. */
+type Unwelcome = Pick<Refused, "end" | "because">;
+
 /** What is known of a session beside what it does. */
-interface Opened extends Origin {
-  readonly claims: SessionClaims;
+interface Opened {
+  /** As it was opened. */
+  readonly id: string;
   readonly started: Date;
 }
 
@@ -108,12 +120,16 @@ export class Agent {
   /** Tasks of each app, which outlive the sessions that started them. */
   readonly #tasks = new Map<string, TaskRegistry>();
   readonly #told = new ToldDefinitions();
+  readonly #unreached: Unreached;
+  readonly #resumes: CallRates;
   #closing = false;
 
   constructor(options: AgentOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_AGENT_LIMITS, ...options.limits };
     this.#rates = new CallRates(options.clock);
+    this.#resumes = new CallRates(options.clock);
+    this.#unreached = new Unreached(this.#limits);
     this.#watch = new ServerWatch(options.clock, options.log);
     this.#tickets = new UsedTickets(this.#limits.usedTickets);
     this.#values = new Values(options.clock);
@@ -128,9 +144,8 @@ export class Agent {
 
   /** The sessions that are open now, each as long as it lasts. */
   openSessions(): OpenSession[] {
-    return [...this.#sessions].map(([session, { address, claims, started }]) => {
-      const { app, bot, instance, session: id } = claims;
-      const { closed } = session;
+    return [...this.#sessions].map(([session, { id, started }]) => {
+      const { address, claims: { app, bot, instance }, closed } = session;
       return {
         ...{ id, bot, instance, app, address, started, closed },
         get ended() {
@@ -164,7 +179,7 @@ export class Agent {
         await startSessionServer({
           ...this.#serverOptions(app),
           principal: () => NOBODY,
-          notAfter: clock.now(),
+          notAfter: () => clock.now(),
           signAppToken: undefined,
         }, handlers),
     });
@@ -210,51 +225,116 @@ export class Agent {
     if (admission.kind === "refused") return this.#refuse(stream, from, certificate, admission);
     const verdict = judge(admission.claims, view);
     if (verdict.kind === "refused") return this.#refuse(stream, from, certificate, verdict);
-    if (this.#closing) return void stream.destroy();
-    const limits = this.#limitsOf(verdict.app);
-    const { sessionsPerApp } = limits;
-    const excess = tooMany(admission.claims, this.#claims(), {
-      ...this.#limits,
-      sessionsPerApp,
-    });
-    if (excess) {
-      const because = excess.message;
-      return this.#refuse(stream, from, certificate, { kind: "refused", end: excess, because });
-    }
+    const greeting = new Greeting();
+    const channel = new Channel(stream, greeting);
+    const greeted = await greeting.of(channel, clock);
+    if (greeted.kind === "none") return await this.#record(from, certificate, greeted);
+    const refused = await this.#open(from, { admission, channel, hello: greeted.hello });
+    if (refused === undefined) return;
+    channel.end(refused.end);
+    await this.#record(from, certificate, refused);
+  }
 
-    const { appSettings, audit, log, signAppToken } = this.#options;
-    const session = new Session(
-      {
-        admission,
-        address: from.address,
-        view,
-        audit,
-        redactor: this.#options.redactor,
-        clock,
-        log,
-        tasks: this.#tasksOf(verdict.app),
-        told: this.#told,
-        limits,
-        rates: this.#rates,
-        observer: this.#options.observer?.session(verdict.app, admission.claims),
-        egress: (presented, principal) => {
-          const app = appSettings?.(presented.name) ?? presented;
-          return egressOf({ app, principal, signs: signAppToken !== undefined });
-        },
-        startUpstream: async (presented, handlers) =>
-          await startSessionServer({
-            ...this.#serverOptions(presented),
-            principal: () => effectivePrincipal(view, admission.claims),
-            notAfter: admission.certificate.notAfter,
-            signAppToken,
-          }, handlers),
+  /** Begins a session, or goes on with one; what is returned says why neither. */
+  async #open(
+    { address }: Origin,
+    greeted: Omit<Connection, "verdict" | "address">,
+  ): Promise<Unwelcome | undefined> {
+    const { admission: { claims }, hello } = greeted;
+    if (hello.session !== claims.session || hello.app !== claims.app) {
+      const message = "The HELLO is for another session than the certificate";
+      return { end: { code: "PROTOCOL", message }, because: message };
+    }
+    if (this.#closing) {
+      const message = "The agent is stopping";
+      return { end: { code: "AGENT_STOPPING", message }, because: message };
+    }
+    // Things may have changed while the client made up its mind.
+    const verdict = judge(claims, this.#options.view);
+    if (verdict.kind === "refused") return verdict;
+    const connection: Connection = { ...greeted, address, verdict };
+    if (hello.resume?.session !== undefined) return this.#resume(hello.resume.session, connection);
+    const limits = this.#limitsOf(verdict.app);
+    const excess = this.#excess(claims, limits);
+    if (excess) return { end: excess, because: excess.message };
+    await this.#begin(connection, limits);
+  }
+
+  async #begin(connection: Connection, limits: AppLimits): Promise<void> {
+    const { appSettings, audit, clock, log, signAppToken, view } = this.#options;
+    const { admission: { claims }, verdict: { app } } = connection;
+    const session = new Session({
+      view,
+      audit,
+      redactor: this.#options.redactor,
+      clock,
+      log,
+      tasks: this.#tasksOf(app),
+      told: this.#told,
+      limits,
+      rates: this.#rates,
+      observer: this.#options.observer?.session(app, claims),
+      unreached: this.#unreached,
+      egress: (presented, principal) => {
+        const app = appSettings?.(presented.name) ?? presented;
+        return egressOf({ app, principal, signs: signAppToken !== undefined });
       },
-      verdict,
-      (handlers) => new Channel(stream, handlers),
-    );
-    this.#sessions.set(session, { ...from, claims: admission.claims, started: clock.now() });
+      startUpstream: async (presented, handlers, admitted) =>
+        await startSessionServer({
+          ...this.#serverOptions(presented),
+          principal: () => effectivePrincipal(view, admitted().claims),
+          notAfter: () => admitted().certificate.notAfter,
+          signAppToken,
+        }, handlers),
+    }, connection);
+    this.#sessions.set(session, { id: claims.session, started: clock.now() });
     await session.closed;
     this.#sessions.delete(session);
+  }
+
+  /**
+   * Whoever cannot go on with a session hears the same, whether there is none, it is not theirs,
+   * or they do not know its secret.
+   */
+  #resume(id: string, connection: Connection): Unwelcome | undefined {
+    const session = this.#session(id);
+    if (!session?.mayResume(connection)) return unknownSession();
+    const { app, bot } = session.claims;
+    if (this.#resumes.take({ bot, app, tool: id }, RESUMES) !== undefined) {
+      const end = exceeded("resumes", "The session changes its connection too often");
+      return { end, because: end.message };
+    }
+    try {
+      session.resume(connection);
+    } catch (error) {
+      if (!(error instanceof RelayError)) throw error;
+      const end: End = { code: "PROTOCOL", message: error.message };
+      session.end(end, error.message);
+      return { end, because: error.message };
+    }
+  }
+
+  #session(id: string): Session | undefined {
+    for (const [session, opened] of this.#sessions) if (opened.id === id) return session;
+    return undefined;
+  }
+
+  /** Why one more session would be too many; those whose bridge is away make room for it. */
+  #excess(claims: SessionClaims, { sessionsPerApp }: AppLimits): End | undefined {
+    const numbers = { ...this.#limits, sessionsPerApp };
+    const given = new Set<SessionClaims>();
+    while (true) {
+      const open = [...this.#sessions.keys()].map((session) => session.claims);
+      const excess = tooMany(claims, open.filter((each) => !given.has(each)), numbers);
+      if (excess === undefined) return undefined;
+      const fits = ({ app, bot }: SessionClaims) =>
+        excess.limit === "sessions_per_bot"
+          ? bot === claims.bot
+          : excess.limit !== "sessions_per_app" || app === claims.app;
+      const yielded = this.#unreached.yield(fits);
+      if (yielded === undefined) return excess;
+      given.add(yielded);
+    }
   }
 
   /** Tells a proven but unwelcome client so, and the audit log why. */
@@ -262,23 +342,26 @@ export class Agent {
     stream: tls.TLSSocket,
     from: Origin,
     certificate: CertificateInfo,
-    { end, because }: Refused,
+    refused: Unwelcome,
+  ): Promise<void> {
+    await this.#record(from, certificate, refused);
+    await sayEnd(stream, refused.end);
+  }
+
+  async #record(
+    from: Origin,
+    certificate: CertificateInfo,
+    { end, because }: Unwelcome,
   ): Promise<void> {
     const { audit, log, view } = this.#options;
     const { claims } = certificate;
     log.info("Refused a session", { from: from.address, by: certificate.spiffeId, because });
-    if (claims.kind === "session") {
-      const app = view.app(claims.app);
-      this.#options.observer?.refused(app);
-      if (end.limit) this.#options.observer?.limited(end.limit);
-      const events = new SessionEvents(claims, app);
-      await audit.append(events.refusedStart({ address: from.address, end, because }));
-    }
-    await sayEnd(stream, end);
-  }
-
-  *#claims(): Iterable<SessionClaims> {
-    for (const { claims } of this.#sessions.values()) yield claims;
+    if (claims.kind !== "session") return;
+    const app = view.app(claims.app);
+    this.#options.observer?.refused(app);
+    if (end.limit) this.#options.observer?.limited(end.limit);
+    const events = new SessionEvents(claims, app);
+    await audit.append(events.refusedStart({ address: from.address, end, because }));
   }
 
   #serverOptions(presented: App) {

@@ -88,6 +88,18 @@ export class SessionEvents {
     };
   }
 
+  /** Another connection, with a certificate of its own, goes on with the session. */
+  resumed({ address, certificate }: { address: string; certificate: string }): EventDraft {
+    return {
+      type: "mcp.session.resume",
+      code: "PMCP003I",
+      ...this.#common,
+      "addr.remote": address,
+      resumed_by: certificate,
+      status: { success: true },
+    };
+  }
+
   /** The agent has asked a server over HTTP for a stream of events. */
   listened({ resumed, refused }: Listened): EventDraft {
     return {

@@ -94,9 +94,10 @@ export class Recorder {
     return this.#append(this.#start ? [...this.#started(this.#start), end] : [end]);
   }
 
-  /** Somebody came with a certificate for a session, and never began it. */
-  refused(details: Parameters<SessionEvents["refusedStart"]>[0]): Promise<void> {
-    return this.#append([this.#events.refusedStart(details)]);
+  /** The session goes on over another connection. */
+  resumed(details: Parameters<SessionEvents["resumed"]>[0]): Promise<void> {
+    const event = this.#events.resumed(details);
+    return this.#append(this.#start ? [...this.#started(this.#start), event] : [event]);
   }
 
   /** Whether the start of the session is to be told now, before this record. */

@@ -14,18 +14,20 @@ import type {
   ClusterView,
   Log,
   Principal,
+  SessionClaims,
 } from "../../identity/mod.ts";
 import type { AppPolicy } from "../../policy/mod.ts";
 import { after } from "../after.ts";
 import { RelayError } from "../error.ts";
 import type { Gate } from "../gate/gate.ts";
-import type { GateStep, Withheld } from "../gate/step.ts";
+import type { GateRecord, GateStep, Withheld } from "../gate/step.ts";
 import type { TaskRegistry } from "../gate/tasks.ts";
 import type { SessionObserver } from "../telemetry/observer.ts";
 import type { Channel, ChannelHandlers } from "../wire/channel.ts";
+import { Exchange } from "../wire/exchange.ts";
 import { ExcerptWriter } from "../wire/excerpt_writer.ts";
 import { FrameType } from "../wire/frame.ts";
-import { type End, type Hello, parseHello } from "../wire/handshake.ts";
+import type { End, Hello, Resumable } from "../wire/handshake.ts";
 import { DEFAULT_WINDOW } from "../wire/outbox.ts";
 import type { Admission, Verdict } from "./admission.ts";
 import type { CallRates } from "./call_rate.ts";
@@ -36,19 +38,25 @@ import { Lane } from "./lane.ts";
 import { Recorder } from "./recorder.ts";
 import { sessionGate } from "./session_gate.ts";
 import { exceeded, SessionTime } from "./session_limits.ts";
+import { SessionSecret } from "./session_secret.ts";
 import { Standing } from "./standing.ts";
 import type { ToldDefinitions } from "./told_definitions.ts";
+import type { Unreached } from "./unreached.ts";
 import type { Listened, Upstream, UpstreamHandlers } from "./upstream/upstream.ts";
 
 /** Answers of a server that may wait for their audit records; beyond it the server waits too. */
 const MAX_LANE_BYTES = 4 * 1024 * 1024;
 
-/** How long a bridge may take to say what it wants once it is connected. */
-const HELLO_MS = 10_000;
+/** A connection of a session, and what was proved and said on it. */
+export interface Connection {
+  readonly admission: Admission;
+  readonly verdict: Extract<Verdict, { kind: "allowed" }>;
+  readonly address: string;
+  readonly hello: Hello;
+  readonly channel: Channel;
+}
 
 export interface SessionOptions {
-  readonly admission: Admission;
-  readonly address: string;
   readonly view: ClusterView;
   readonly audit: AuditSink;
   readonly redactor?: Redactor | undefined;
@@ -59,56 +67,108 @@ export interface SessionOptions {
   readonly limits: AppLimits;
   readonly rates: CallRates;
   readonly observer?: SessionObserver | undefined;
+  /** The sessions of this agent whose bridge is away. */
+  readonly unreached: Unreached;
   /** How the server is reached, for the audit log. */
   readonly egress: (app: App, principal: Principal) => Egress;
-  readonly startUpstream: (app: App, handlers: UpstreamHandlers) => Promise<Upstream>;
+  /** `admitted` is who the caller is at any time: a resume may bring another certificate. */
+  readonly startUpstream: (
+    app: App,
+    handlers: UpstreamHandlers,
+    admitted: () => Admission,
+  ) => Promise<Upstream>;
 }
 
 export class Session implements ChannelHandlers {
   readonly #options: SessionOptions;
-  readonly #channel: Channel;
+  readonly #exchange = new Exchange();
   readonly #recorder: Recorder;
-  readonly #standing: Standing;
+  #connection: Connection;
+  #standing!: Standing;
+  /** Aborted when the certificate is judged no more: another one is, or the session is over. */
+  #certified = new AbortController();
+  /** How the session can be resumed; not at all without it. */
+  #secret: SessionSecret | undefined;
+  /** Aborted when the bridge is back. */
+  #away: AbortController | undefined;
   readonly #fromClient = new Lane((error) => this.#fail(error));
   readonly #fromServer = new Lane((error) => this.#fail(error));
   readonly #over = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
   readonly #time: SessionTime;
+  readonly #id: string;
+  /** The bridge has had WELCOME. */
+  #confirmed = false;
   #policy: AppPolicy;
+  /** Counts changes of the policy. */
+  #changes = 0;
   readonly #gate: Gate;
   #upstream: Upstream | undefined;
   #stalled = false;
-  #started = false;
   #starting: Promise<void> | undefined;
 
-  /** `connect` makes the channel, since each of the two needs the other. */
-  constructor(
-    options: SessionOptions,
-    { app, policy }: { app: App; policy: AppPolicy },
-    connect: (handlers: ChannelHandlers) => Channel,
-  ) {
-    const { admission: { claims }, audit, clock, limits } = options;
+  constructor(options: SessionOptions, connection: Connection) {
+    const { audit, clock, limits } = options;
+    const { admission: { claims }, verdict: { app, policy } } = connection;
     this.#options = options;
+    this.#connection = connection;
+    this.#id = claims.session;
     this.#policy = policy;
     const events = new SessionEvents(claims, app, options.redactor);
     const { told } = options;
     const isNew = (withheld: Withheld) => told.take(claims.app, withheld);
     this.#recorder = new Recorder(events, audit, clock, isNew);
     this.#gate = sessionGate({ ...options, claims, policy: () => this.#policy });
-    this.#channel = connect(this);
     const { signal } = this.#over;
-    this.#standing = new Standing({ ...options, signal }, {
-      onRefused: ({ because, end }) => this.end(end, because),
-      onChange: (verdict) => this.#adapt(verdict),
-      onError: (error) => this.#fail(error),
-    });
-    after(clock, HELLO_MS, signal, () => {
-      if (!this.#started) this.end({ code: "PROTOCOL", message: "No HELLO came in time" });
-    });
     this.#time = new SessionTime(
       { app: app.name, clock, limits, signal },
       (end) => this.end(end, end.message),
     );
+    const { channel, hello } = connection;
+    this.#exchange.connect(channel, this, { window: hello.window, received: 0 });
+    this.#certify();
+    this.#starting = this.#start().catch((error) => this.#fail(error));
+  }
+
+  /** Who holds the session, by the certificate that was shown last. */
+  get claims(): SessionClaims {
+    return this.#connection.admission.claims;
+  }
+
+  /** Where the bridge was seen last. */
+  get address(): string {
+    return this.#connection.address;
+  }
+
+  /** Whether whoever holds this certificate, and has said this, may go on with the session. */
+  mayResume({ hello, admission }: Connection): boolean {
+    const { app, bot, instance } = admission.claims;
+    const own = this.claims;
+    const same = app === own.app && bot === own.bot && instance === own.instance;
+    const shown = hello.resume?.secret;
+    return !this.ended && same && shown !== undefined && this.#secret?.matches(shown) === true;
+  }
+
+  /**
+   * Goes on over another connection, for whoever may. The one before is cut first; what its end has
+   * not had is judged anew and goes again. Throws `PROTOCOL` for claims that cannot be true.
+   */
+  resume(connection: Connection): void {
+    const { channel, hello, verdict } = connection;
+    const { received = 0, secret = "" } = hello.resume ?? {};
+    // Whatever the claims are worth, the connection before has been given up by its owner.
+    this.#exchange.disconnect();
+    this.#return();
+    this.#connection = connection;
+    this.#recorder.resumed({ address: connection.address, certificate: this.claims.session })
+      .catch((error) => this.#fail(error));
+    this.#exchange.connect(channel, this, { window: hello.window, received }, (body, about) => {
+      return this.#review(body, about as GateRecord | undefined);
+    });
+    this.#welcome(this.#secret?.rotate(secret));
+    this.#exchange.confirm();
+    this.#certify();
+    this.#adapt(verdict);
   }
 
   /** It is over, though something of it may be left. */
@@ -124,7 +184,7 @@ export class Session implements ChannelHandlers {
   /** Bytes of messages that are kept here because somebody has to take or record them first. */
   get held(): number {
     // What the client has sent is the channel's until it was passed on.
-    return this.#channel.held + this.#fromServer.bytes + this.#gate.held +
+    return this.#exchange.held + this.#fromServer.bytes + this.#gate.held +
       (this.#upstream?.held ?? 0);
   }
 
@@ -136,19 +196,18 @@ export class Session implements ChannelHandlers {
   /** Ends the session and tells the bridge why; what waits for its turn is dropped. */
   end(end: End, because?: string): void {
     if (this.#over.signal.aborted) return;
-    this.#channel.end(end, { discard: end.code !== "UPSTREAM_EXITED" && end.code !== "CLOSED" });
+    this.#exchange.end(end, { discard: end.code !== "UPSTREAM_EXITED" && end.code !== "CLOSED" });
     void this.#finish(end, because);
   }
 
-  onGreeting(body: Buffer, type: number): void {
-    if (type !== FrameType.HELLO) throw new RelayError("PROTOCOL", "A session begins with HELLO");
-    const hello = parseHello(body);
-    const { claims } = this.#options.admission;
-    if (hello.session !== claims.session || hello.app !== claims.app) {
-      throw new RelayError("PROTOCOL", "The HELLO is for another session than the certificate");
-    }
-    this.#channel.grant(hello.window);
-    this.#starting = this.#start(hello).catch((error) => this.#fail(error));
+  onGreeting(): void {
+    throw new RelayError("PROTOCOL", "Cannot take a second greeting");
+  }
+
+  /** The bridge has had WELCOME, and the secret in it. */
+  onConfirmed(): void {
+    this.#confirmed = true;
+    this.#secret?.confirm();
   }
 
   onMessage(body: Buffer): void {
@@ -169,6 +228,8 @@ export class Session implements ChannelHandlers {
   }
 
   onClose(error: Error | undefined): void {
+    if (this.#mayReturn(error)) return this.#wait();
+    this.#exchange.close();
     void this.#finish({ code: "CLOSED", message: "The connection was closed" }, error?.message);
   }
 
@@ -197,13 +258,10 @@ export class Session implements ChannelHandlers {
     this.#fromServer.push({ ready: undefined, bytes: 0, act: () => this.end(end, reason.message) });
   }
 
-  async #start(hello: Hello): Promise<void> {
-    const { address, admission: { claims }, egress, startUpstream, view } = this.#options;
-    const app = view.app(claims.app);
-    // Its removal has ended the session already.
-    if (app === undefined) return;
-    this.#started = true;
-    const principal = effectivePrincipal(view, claims);
+  async #start(): Promise<void> {
+    const { egress, startUpstream, view } = this.#options;
+    const { address, hello, verdict: { app } } = this.#connection;
+    const principal = effectivePrincipal(view, this.claims);
     this.#recorder.start({
       address,
       client: hello.client,
@@ -219,7 +277,7 @@ export class Session implements ChannelHandlers {
         onOversized: (excerpt) => this.#onServerOversized(excerpt),
         onListen: (listened) => this.#onServerListen(listened),
         onExit: (reason) => this.#onServerExit(reason),
-      });
+      }, () => this.#connection.admission);
     } catch (error) {
       if (!(error instanceof RelayError)) throw error;
       this.#options.observer?.startFailed();
@@ -228,7 +286,76 @@ export class Session implements ChannelHandlers {
     this.#upstream = upstream;
     // The end waits for this start, and closes what it has brought.
     if (this.#over.signal.aborted) return;
-    this.#channel.greet(FrameType.WELCOME, { session: claims.session, window: DEFAULT_WINDOW });
+    if (hello.resume === undefined) return this.#welcome(undefined);
+    const { secret, text } = SessionSecret.create();
+    this.#secret = secret;
+    this.#welcome(text);
+  }
+
+  #welcome(secret: string | undefined): void {
+    const resume: Resumable | undefined = secret === undefined ? undefined : {
+      secret,
+      timeout: this.#options.limits.unreachedMs,
+      received: this.#exchange.received,
+    };
+    this.#connection.channel.greet(FrameType.WELCOME, {
+      session: this.#id,
+      window: DEFAULT_WINDOW,
+      ...(resume && { resume }),
+    });
+  }
+
+  /** The certificate that was shown last is the one that counts from now on. */
+  #certify(): void {
+    this.#certified.abort();
+    this.#certified = new AbortController();
+    const signal = AbortSignal.any([this.#over.signal, this.#certified.signal]);
+    const { admission } = this.#connection;
+    this.#standing = new Standing({ ...this.#options, admission, signal }, {
+      onRefused: ({ because, end }) => this.end(end, because),
+      onChange: (verdict) => this.#adapt(verdict),
+      onError: (error) => this.#fail(error),
+    });
+  }
+
+  /** Whether a lost connection may be followed by another one. */
+  #mayReturn(error: Error | undefined): boolean {
+    if (error === undefined || this.ended || this.#secret === undefined) return false;
+    // One that has never seen WELCOME cannot show what is in it.
+    return this.#confirmed && (!(error instanceof RelayError) || error.code === "UNREACHABLE");
+  }
+
+  /** The bridge is away: the session is kept, within bounds. */
+  #wait(): void {
+    const { clock, limits: { unreachedMs }, unreached } = this.#options;
+    this.#exchange.disconnect();
+    const away = this.#away = new AbortController();
+    const end = exceeded(
+      "unreached_timeout",
+      `The bridge has been away for ${unreachedMs / 1000} s`,
+    );
+    after(clock, unreachedMs, AbortSignal.any([away.signal, this.#over.signal]), () => {
+      this.end(end, end.message);
+    });
+    unreached.add(this);
+  }
+
+  #return(): void {
+    this.#away?.abort();
+    this.#away = undefined;
+    this.#options.unreached.remove(this);
+  }
+
+  /** What the client has not had, as it may be shown now. */
+  #review(body: Uint8Array, record: GateRecord | undefined): Uint8Array | undefined {
+    return record === undefined ? body : this.#gate.again(body, record);
+  }
+
+  /** Hands a message of the server over, by what is allowed when it goes. */
+  #send(body: Uint8Array, record: GateRecord | undefined, changes: number): void {
+    const reviewed = changes === this.#changes ? body : this.#review(body, record);
+    if (reviewed) this.#exchange.send(reviewed, record);
+    if (this.#away) this.#options.unreached.check();
   }
 
   /** Does what the gate has decided about a message of the client. */
@@ -239,11 +366,11 @@ export class Session implements ChannelHandlers {
       bytes,
       act: () => {
         if (step.forward) this.#upstream?.send(step.forward);
-        if (step.reply) this.#channel.send(step.reply);
+        if (step.reply) this.#exchange.send(step.reply);
         if (step.close) return this.end(step.close);
         const room = this.#room();
-        if (room === undefined) return this.#channel.passedOn();
-        return room.then(() => this.#channel.passedOn());
+        if (room === undefined) return this.#exchange.passedOn();
+        return room.then(() => this.#exchange.passedOn());
       },
     });
   }
@@ -253,25 +380,27 @@ export class Session implements ChannelHandlers {
     this.#time.touch();
     this.#time.answered();
     this.#options.observer?.noted(step.records);
+    const changes = this.#changes;
     this.#fromServer.push({
       ready: this.#recorder.messages(step.records),
       bytes,
       act: () => {
-        for (const message of step.before ?? []) this.#channel.send(message);
-        if (step.forward) this.#channel.send(step.forward);
+        const notices = step.before ? step.records.filter(isPassedNotice) : [];
+        step.before?.forEach((message, at) => this.#send(message, notices[at], changes));
+        if (step.forward) this.#send(step.forward, step.records.at(-1), changes);
         if (step.reply) this.#upstream?.send(step.reply);
         if (step.close) return this.end(step.close);
         return this.#room();
       },
     });
-    if (this.#channel.congested || this.#fromServer.bytes > MAX_LANE_BYTES) this.#stall();
+    if (this.#exchange.congested || this.#fromServer.bytes > MAX_LANE_BYTES) this.#stall();
   }
 
   /** Waits until both sides take more, if one of them does not. */
   #room(): Promise<void> | undefined {
     const upstream = this.#upstream;
-    if (!this.#channel.congested && !upstream?.congested) return undefined;
-    return Promise.all([this.#channel.room(), upstream?.room()]).then(() => {});
+    if (!this.#exchange.congested && !upstream?.congested) return undefined;
+    return Promise.all([this.#exchange.room(), upstream?.room()]).then(() => {});
   }
 
   /** Stops reading from the server until what it said has left. */
@@ -284,7 +413,7 @@ export class Session implements ChannelHandlers {
       ready: undefined,
       bytes: 0,
       act: async () => {
-        await this.#channel.room();
+        await this.#exchange.room();
         this.#stalled = false;
         this.#upstream?.resume();
       },
@@ -294,15 +423,16 @@ export class Session implements ChannelHandlers {
   /** What the holder may do has changed, or may have: the client hears what it has to. */
   #adapt({ app, policy }: Extract<Verdict, { kind: "allowed" }>): void {
     this.#policy = policy;
-    const { admission: { claims }, egress, view } = this.#options;
-    this.#recorder.sends(egress(app, effectivePrincipal(view, claims)).headers);
+    this.#changes++;
+    const { egress, view } = this.#options;
+    this.#recorder.sends(egress(app, effectivePrincipal(view, this.claims)).headers);
     const { messages, records, close } = this.#gate.policyChanged();
     this.#options.observer?.noted(records);
     this.#fromServer.push({
       ready: this.#recorder.messages(records),
       bytes: 0,
       act: () => {
-        for (const message of messages) this.#channel.send(message);
+        for (const message of messages) this.#exchange.send(message);
         if (close) this.end(close);
       },
     });
@@ -319,16 +449,16 @@ export class Session implements ChannelHandlers {
   async #finish(end: End, because: string | undefined): Promise<void> {
     if (this.#over.signal.aborted) return;
     this.#over.abort();
+    this.#return();
     this.#fromClient.stop();
     this.#fromServer.stop();
-    const { address, log, observer } = this.#options;
+    const { log, observer } = this.#options;
     try {
       const unanswered = this.#gate.end();
       observer?.noted(unanswered);
       observer?.ended(end);
       await this.#recorder.messages(unanswered);
-      if (this.#started) await this.#recorder.end({ address, end, because });
-      else await this.#recorder.refused({ address, end, because: because ?? end.message });
+      await this.#recorder.end({ address: this.address, end, because });
     } catch (error) {
       log.error("The end of a session could not be recorded", { error: String(error) });
     }
@@ -336,4 +466,9 @@ export class Session implements ChannelHandlers {
     await this.#upstream?.close();
     this.#closed.resolve();
   }
+}
+
+/** The records of messages that go ahead of an answer. */
+function isPassedNotice({ kind, outcome }: GateRecord): boolean {
+  return kind === "notification" && outcome === "forwarded";
 }

@@ -23,7 +23,7 @@ export interface SessionServerOptions {
   /** Who the caller is now. */
   readonly principal: () => Principal;
   /** The end of the caller's certificate. */
-  readonly notAfter: Date;
+  readonly notAfter: () => Date;
   readonly signAppToken: SignAppToken | undefined;
   readonly values: Values;
   readonly reaper: Reaper | undefined;

@@ -1,23 +1,45 @@
 /**
  * What an MCP client starts instead of the server: reads its messages from stdin, carries them to
- * the agent, writes what comes back to stdout, and nothing else. It decides nothing. Whatever
- * fails on the way, every request gets an answer; none is ever left waiting.
+ * the agent, writes what comes back to stdout, and nothing else. It decides nothing.
+ *
+ * It outlives what it stands for. A connection that is lost is replaced under the same session; a
+ * session that is over, by another one whose server is told what the one before knew. Whatever
+ * fails on the way, every request gets an answer within a bounded time; none that may have had an
+ * effect is sent twice.
  */
 import type { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
 import { type Clock, systemClock } from "../../identity/mod.ts";
 import { after } from "../after.ts";
-import type { RelayError } from "../error.ts";
+import { RelayError } from "../error.ts";
 import { LineSplitter } from "../wire/line_splitter.ts";
 import { peekMessage } from "../wire/peek.ts";
+import { Backoff } from "./backoff.ts";
 import { ClientSide } from "./client_side.ts";
-import { type Failure, failureOf, failureText } from "./failure.ts";
+import {
+  type Failure,
+  failureOf,
+  failureText,
+  isReplaceable,
+  isTransient,
+  ServerChanged,
+} from "./failure.ts";
 import type { BridgeOptions } from "./options.ts";
 import { Opener } from "./opener.ts";
+import { Renewal } from "./renewal.ts";
+import { Replay } from "./replay.ts";
 import type { Session } from "./session.ts";
+import { SleepWatch } from "./sleep_watch.ts";
+import { Waiting } from "./waiting.ts";
 
-/** Messages that may wait while a session is being opened; beyond it stdin is not read. */
-const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+/**
+ * Milliseconds that a request may wait while there is no connection. Clients give up after a
+ * minute, and then nobody learns why.
+ */
+const PATIENCE_MS = 45_000;
+
+/** A replacement that did not last so long is not replaced before somebody asks for something. */
+const SHORT_LIVED_MS = 10_000;
 
 /** Milliseconds for answers still under way once the client has closed stdin. */
 const DRAIN_MS = 30_000;
@@ -35,6 +57,8 @@ type State =
   | { readonly kind: "idle" }
   | { readonly kind: "opening" }
   | { readonly kind: "open"; readonly session: Session }
+  /** The connection is lost; the session is not. */
+  | { readonly kind: "lost"; readonly session: Session }
   | { readonly kind: "stopping" };
 
 class Bridge {
@@ -42,24 +66,38 @@ class Bridge {
   readonly #clock: Clock;
   readonly #client: ClientSide;
   readonly #opener: Opener;
+  readonly #renewal: Renewal;
+  readonly #replay = new Replay();
+  readonly #waiting: Waiting;
   readonly #stop = new AbortController();
   readonly #done = Promise.withResolvers<number>();
-  readonly #waiting: Buffer[] = [];
-  #waitingBytes = 0;
   #state: State = { kind: "idle" };
   #failure: Failure | undefined;
-  /** The client has sent `initialize` in the session that is open, or was lost. */
-  #initialized = false;
+  /** Set when another server than the client's own has answered: only the client can go on. */
+  #changed = false;
+  #backoff: Backoff;
+  /** Requests to be repeated in the next session. */
+  #again: Buffer[] = [];
+  /** When the session that is open was opened, and whether it has replaced another one. */
+  #opened = { at: 0, replaces: false };
   #drained: (() => void) | undefined;
 
   constructor(options: BridgeOptions) {
     this.#options = options;
     this.#client = new ClientSide(options.stdout);
-    this.#clock = options.options?.clock ?? systemClock;
+    const clock = this.#clock = options.options?.clock ?? systemClock;
+    this.#backoff = new Backoff(clock);
     this.#opener = new Opener(options, {
-      clock: this.#clock,
+      clock,
       signal: this.#stop.signal,
       onMessage: (line, session) => this.#deliver(line, session),
+      onLost: (session, reason) => this.#onLost(session, reason),
+    });
+    this.#renewal = new Renewal({ clock, log: options.log, opener: this.#opener });
+    this.#waiting = new Waiting({
+      clock,
+      patience: PATIENCE_MS,
+      onExpired: (line) => this.#refuse(line, this.#failure ?? GONE),
     });
   }
 
@@ -70,16 +108,18 @@ class Bridge {
     // A client that no longer reads has gone.
     stdout.on("error", onAbort);
     stdin.on("error", onAbort);
-    this.#open();
-    this.#read(stdin);
+    const watch = new SleepWatch(() => this.#onWake());
+    void this.#open({ replaces: false });
+    this.#read(stdin, watch);
     if (signal.aborted) onAbort();
     const code = await this.#done.promise;
+    watch.stop();
     await this.#leave();
     signal.removeEventListener("abort", onAbort);
     return code;
   }
 
-  #read(stdin: Readable): void {
+  #read(stdin: Readable, watch: SleepWatch): void {
     const lines = new LineSplitter({
       onLine: (line) => this.#take(line),
       onOversized: (excerpt) => {
@@ -88,6 +128,7 @@ class Bridge {
       },
     });
     stdin.on("data", (chunk: Buffer) => {
+      watch.look();
       lines.push(chunk);
       this.#holdBack(stdin);
     });
@@ -101,56 +142,38 @@ class Bridge {
     if (line.length === 0) return;
     const { id, method } = peekMessage(line);
     const request = id !== undefined && method !== undefined;
-    const state = this.#state;
     if (request && this.#client.full) {
       return this.#client.fail(id, "[MCP_REQUEST_FAILED] Too many requests wait for an answer.");
     }
+    const state = this.#state;
     switch (state.kind) {
       case "open":
-        this.#send(state.session, line, id, method);
-        return;
-      case "idle":
-        if (!request) {
-          return this.#options.log.debug("Dropped a message: there is no session");
-        }
-        if (!this.#mayReopen(method)) {
-          return this.#client.fail(id, failureText(this.#failure ?? GONE));
-        }
-        this.#wait(line);
-        return this.#open();
+        return this.#send(state.session, line, id, method);
       case "opening":
-        return this.#wait(line);
+      case "lost":
+        this.#waiting.add(line);
+        return this.#backoff.nudge();
+      case "idle":
+        if (method === "initialize") this.#changed = false;
+        if (this.#changed && request) return this.#refuse(line, this.#failure ?? GONE);
+        this.#waiting.add(line);
+        if (request) return void this.#open({ replaces: false });
+        this.#waiting.take();
+        if (method !== undefined) this.#replay.note(id, method, line);
+        return this.#options.log.debug("Dropped a message: there is no session");
       case "stopping":
-        return;
     }
   }
 
   #send(session: Session, line: Buffer, id: string | undefined, method: string | undefined): void {
-    if (id !== undefined && method !== undefined) {
-      this.#client.expect(id, method, line);
-      if (method === "initialize") this.#initialized = true;
-    } else if (method === "notifications/cancelled") {
-      this.#client.withdraw(line);
+    if (method === undefined) {
+      if (id !== undefined && !this.#client.answers(id)) return;
+    } else {
+      this.#replay.note(id, method, line);
+      if (id !== undefined) this.#client.expect(id, method, line);
+      else if (method === "notifications/cancelled") this.#client.withdraw(line);
     }
     session.send(line);
-  }
-
-  #wait(line: Buffer): void {
-    this.#waiting.push(line);
-    this.#waitingBytes += line.length;
-  }
-
-  #takeWaiting(): Buffer[] {
-    this.#waitingBytes = 0;
-    return this.#waiting.splice(0);
-  }
-
-  /**
-   * A lost session may be replaced without a word only where the server remembers nothing: when
-   * the client has not initialised it, or is about to do so anew.
-   */
-  #mayReopen(method: string): boolean {
-    return !this.#initialized || method === "initialize" || method === "server/discover";
   }
 
   /** Stops reading from the client while nothing can be passed on. */
@@ -159,27 +182,55 @@ class Bridge {
     if (state.kind === "open" && state.session.congested) {
       stdin.pause();
       void state.session.room().then(() => stdin.resume());
-    } else if (state.kind === "opening" && this.#waitingBytes > MAX_WAITING_BYTES) {
+    } else if ((state.kind === "opening" || state.kind === "lost") && this.#waiting.full) {
       stdin.pause();
     }
   }
 
-  #open(): void {
+  /** Opens a session; one that replaces another is worth several attempts. */
+  async #open({ replaces }: { replaces: boolean }): Promise<void> {
     this.#state = { kind: "opening" };
-    this.#initialized = false;
-    this.#opener.open().then(
-      (session) => this.#opened(session),
-      (error: unknown) => this.#failed(error),
-    );
+    this.#backoff = new Backoff(this.#clock);
+    const until = this.#clock.monotonic() + PATIENCE_MS;
+    while (this.#state.kind === "opening") {
+      try {
+        return await this.#begin(await this.#opener.open(), replaces);
+      } catch (error) {
+        const again = replaces && isTransient(error) && this.#clock.monotonic() < until;
+        if (!again) return this.#failed(error);
+        this.#note(error, "debug");
+      }
+      await this.#backoff.wait(this.#stop.signal);
+    }
   }
 
-  #opened(session: Session): void {
-    const { app, log, stdin } = this.#options;
+  /** Puts a session in place: its server first hears what the one before knew. */
+  async #begin(session: Session, replaces: boolean): Promise<void> {
     if (this.#state.kind === "stopping") return session.destroy();
-    log.debug("Connected", { app });
+    let notices: readonly Uint8Array[] = [];
+    if (this.#replay.needed) {
+      const over = session.over.then((reason) => Promise.reject(reason));
+      const told = this.#replay.run((line) => session.send(line));
+      notices = await Promise.race([told, over]).catch((error: unknown) => {
+        if (error instanceof ServerChanged) this.#changed = true;
+        session.close();
+        throw error;
+      });
+    }
+    this.#opened = { at: this.#clock.monotonic(), replaces };
+    void session.over.then((reason) => this.#onOver(session, reason));
+    this.#options.log.debug("Connected", { app: this.#options.app });
+    for (const line of this.#again.splice(0)) session.send(line);
+    for (const notice of notices) this.#client.tell(notice);
+    this.#goOn(session);
+  }
+
+  /** There is a connection: what waits for one goes. */
+  #goOn(session: Session): void {
+    const { stdin } = this.#options;
     this.#state = { kind: "open", session };
-    void session.over.then((reason) => this.#lost(session, reason));
-    for (const line of this.#takeWaiting()) {
+    this.#renewal.watch(session);
+    for (const line of this.#waiting.take()) {
       const { id, method } = peekMessage(line);
       this.#send(session, line, id, method);
     }
@@ -192,36 +243,98 @@ class Bridge {
   #failed(error: unknown): void {
     if (this.#state.kind === "stopping") return;
     const failure = this.#note(error);
-    this.#state = { kind: "idle" };
-    for (const line of this.#takeWaiting()) {
-      const { id, method } = peekMessage(line);
-      if (id !== undefined && method !== undefined) this.#client.fail(id, failureText(failure));
-    }
-    this.#options.stdin.resume();
-    this.#afterSession();
+    this.#client.failAll(failureText(failure));
+    this.#again = [];
+    this.#rest(failure);
   }
 
-  /** The session is over: what it was asked and did not answer stays open for ever. */
-  #lost(session: Session, reason: RelayError): void {
-    if (this.#state.kind !== "open" || this.#state.session !== session) return;
-    const failure = this.#note(reason);
+  /** Waits for the next request; nothing else waits. */
+  #rest(failure: Failure): void {
     this.#state = { kind: "idle" };
-    const text = `${failureText(failure)} (Whether the request had an effect is unknown.)`;
-    this.#client.failAll(text);
+    for (const line of this.#waiting.take()) this.#refuse(line, failure);
     this.#options.stdin.resume();
-    this.#afterSession();
-  }
-
-  #afterSession(): void {
     this.#drained?.();
     if (this.#options.options?.reconnect === false) this.#done.resolve(1);
   }
 
-  #note(error: unknown): Failure {
+  #refuse(line: Buffer, failure: Failure): void {
+    const { id, method } = peekMessage(line);
+    if (id !== undefined && method !== undefined) this.#client.fail(id, failureText(failure));
+    this.#drained?.();
+  }
+
+  #onLost(session: Session, reason: RelayError): void {
+    const state = this.#state;
+    if (state.kind !== "open" || state.session !== session) return session.abandon(reason);
+    this.#state = { kind: "lost", session };
+    this.#renewal.stop();
+    void this.#resume(session, reason);
+  }
+
+  /** Brings a lost session back, for as long as the agent keeps it. */
+  async #resume(session: Session, reason: RelayError): Promise<void> {
+    this.#note(reason, "debug");
+    this.#backoff = new Backoff(this.#clock);
+    const until = this.#clock.monotonic() + session.kept;
+    const back = new AbortController();
+    after(this.#clock, PATIENCE_MS, back.signal, () => this.#client.giveUp(this.#unknown()));
+    try {
+      while (this.#isLost(session)) {
+        try {
+          await this.#opener.resume(session);
+          if (this.#isLost(session)) this.#goOn(session);
+          else session.destroy();
+          return;
+        } catch (error) {
+          this.#note(error, "debug");
+          const again = isTransient(error) && this.#clock.monotonic() < until;
+          if (!again) return session.abandon(asReason(error));
+        }
+        await this.#backoff.wait(this.#stop.signal);
+      }
+    } finally {
+      back.abort();
+    }
+  }
+
+  #isLost(session: Session): boolean {
+    return this.#state.kind === "lost" && this.#state.session === session;
+  }
+
+  /** The session is over: what it was asked and did not answer stays open for ever. */
+  #onOver(session: Session, reason: RelayError): void {
+    const state = this.#state;
+    if (state.kind !== "open" && state.kind !== "lost" || state.session !== session) return;
+    this.#renewal.stop();
+    const failure = this.#note(reason);
+    const { at, replaces } = this.#opened;
+    const lasted = this.#clock.monotonic() - at > SHORT_LIVED_MS;
+    // One that ends as soon as it is there is not worth a loop.
+    const wanted = this.#waiting.size > 0 ||
+      (this.#replay.needed || this.#client.repeats) && (lasted || !replaces);
+    const repeat = wanted && this.#options.options?.reconnect !== false && isReplaceable(reason);
+    this.#again = this.#client.failAll(this.#unknown(), { repeat });
+    if (repeat) void this.#open({ replaces: true });
+    else this.#rest(failure);
+  }
+
+  #onWake(): void {
+    const state = this.#state;
+    this.#backoff.nudge();
+    if (state.kind !== "open" || this.#options.options?.reconnect === false) return;
+    state.session.lose(new RelayError("UNREACHABLE", "The machine was asleep"));
+  }
+
+  #unknown(): string {
+    const text = failureText(this.#failure ?? GONE);
+    return `${text} (Whether the request had an effect is unknown.)`;
+  }
+
+  #note(error: unknown, level: "debug" | "warn" = "warn"): Failure {
     const { log } = this.#options;
     const failure = failureOf(error, this.#options);
     const cause = error instanceof Error ? error.cause : undefined;
-    log.warn(failure.sentence, {
+    log[level](failure.sentence, {
       code: failure.prefix,
       ...(failure.hint !== undefined && { hint: failure.hint }),
       ...(cause instanceof Error && { cause: cause.message }),
@@ -232,6 +345,12 @@ class Bridge {
 
   /** A message of the server, for the client. */
   #deliver(line: Buffer, session: Session): void {
+    if (this.#replay.watches) {
+      const { id, method } = peekMessage(line);
+      if (id !== undefined && method === undefined && this.#replay.take(id, line)) {
+        return session.passedOn();
+      }
+    }
     this.#client.deliver(line);
     if (this.#client.congested) void this.#client.room().then(() => session.passedOn());
     else session.passedOn();
@@ -240,8 +359,7 @@ class Bridge {
 
   /** The client has closed stdin: what it has asked is still answered, within bounds. */
   async #drain(): Promise<void> {
-    const busy = () =>
-      this.#state.kind === "opening" && this.#waiting.length > 0 || this.#client.waits;
+    const busy = () => this.#waiting.size > 0 || this.#client.waits;
     const finished = this.#after(DRAIN_MS, () => this.#done.resolve(0));
     while (busy() && this.#state.kind !== "stopping") {
       await new Promise<void>((resolve) => this.#drained = resolve);
@@ -254,6 +372,8 @@ class Bridge {
     const state = this.#state;
     this.#state = { kind: "stopping" };
     this.#stop.abort();
+    this.#renewal.stop();
+    this.#waiting.take();
     this.#drained?.();
     const { stdin } = this.#options;
     stdin.removeAllListeners("data");
@@ -273,6 +393,12 @@ class Bridge {
     after(this.#clock, milliseconds, enough.signal, act);
     return enough;
   }
+}
+
+function asReason(error: unknown): RelayError {
+  if (error instanceof RelayError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new RelayError("ROUTE_REFUSED", message, { cause: error });
 }
 
 const GONE: Failure = {

@@ -2,7 +2,7 @@
  * The bridge's side towards its MCP client: what goes to stdout, and which requests still wait
  * for an answer. Whatever happens to a session, each of them gets one.
  */
-import type { Buffer } from "node:buffer";
+import { Buffer } from "node:buffer";
 import type { Writable } from "node:stream";
 import { type Excerpt, excerptId } from "../wire/excerpt.ts";
 import { LineWriter } from "../wire/line_writer.ts";
@@ -12,6 +12,9 @@ import { scanMessage } from "../wire/scanner.ts";
 
 /** Requests in flight; the gate at the other end allows fewer. */
 const MAX_PENDING = 16_384;
+
+/** Requests that may be put to another server instead: it does no more than answer or tell. */
+const REPEATABLE = new Set(["initialize", "subscriptions/listen"]);
 
 /** Longer reasons are not read; the request then waits for an answer that may not come. */
 const MAX_CANCEL_BYTES = 65_536;
@@ -26,6 +29,14 @@ export class ClientSide {
   #keptBytes = 0;
   /** Those of them that are answered only once somebody ends them. */
   readonly #subscriptions = new Set<string>();
+  /** Those of them that may be repeated. */
+  readonly #repeatable = new Set<string>();
+  /** Requests that were answered here, though the server may still answer them. */
+  readonly #givenUp = new Set<string>();
+  /** Requests of the server that the client has not answered. */
+  readonly #fromServer = new Set<string>();
+  /** The same of servers that are no more: nobody waits for the answers. */
+  readonly #stale = new Set<string>();
 
   constructor(stdout: Writable) {
     this.#writer = new LineWriter(stdout);
@@ -34,6 +45,11 @@ export class ClientSide {
   /** Some request has no answer yet, and will get one by itself. */
   get waits(): boolean {
     return this.#pending.size > this.#subscriptions.size;
+  }
+
+  /** Some request may be put to another server instead. */
+  get repeats(): boolean {
+    return this.#repeatable.size > 0;
   }
 
   /** So many requests have no answer that another cannot be taken. */
@@ -61,6 +77,14 @@ export class ClientSide {
     this.#keptBytes += kept?.length ?? 0;
     this.#pending.set(id, kept);
     if (method === "subscriptions/listen") this.#subscriptions.add(id);
+    if (kept && REPEATABLE.has(method)) this.#repeatable.add(id);
+  }
+
+  /** The client answers a request of the server; false if that server is no more. */
+  answers(id: string): boolean {
+    if (this.#stale.delete(id)) return false;
+    this.#fromServer.delete(id);
+    return true;
   }
 
   /** The client has withdrawn a request, which gets no answer then. */
@@ -71,13 +95,23 @@ export class ClientSide {
 
   /** Writes a message of the server. */
   deliver(line: Buffer): void {
-    if (this.#pending.size > 0) {
-      const { id, method } = peekMessage(line);
-      if (method === undefined) {
-        if (id === undefined) this.#settleUnreadable();
-        else this.#settle(id);
-      }
+    const { id, method } = peekMessage(line);
+    if (method === undefined) {
+      if (id === undefined) this.#settleUnreadable();
+      // It was answered already, if not so well.
+      else if (this.#givenUp.delete(id)) return;
+      else this.#settle(id);
+    } else if (id !== undefined) {
+      // The gate bounds how many wait; what they were asked twice is asked once here.
+      this.#fromServer.add(id);
+    } else if (method === "notifications/cancelled") {
+      this.#fromServer.delete(cancelledId(Buffer.from(line)) ?? "");
     }
+    this.#writer.write(line);
+  }
+
+  /** Writes a message of the bridge's own. */
+  tell(line: Uint8Array): void {
     this.#writer.write(line);
   }
 
@@ -88,12 +122,34 @@ export class ClientSide {
     this.#writer.write(errorReply({ key: id, json: id }, -32603, text));
   }
 
-  /** Answers every request that waits with the same error. */
-  failAll(text: string): void {
-    for (const id of this.#pending.keys()) this.fail(id, text);
-    this.#pending.clear();
-    this.#keptBytes = 0;
-    this.#subscriptions.clear();
+  /** Answers every request that waits with the same error; late answers are dropped. */
+  giveUp(text: string): void {
+    for (const id of [...this.#pending.keys()]) {
+      if (this.#subscriptions.has(id)) continue;
+      this.#settle(id);
+      this.fail(id, text);
+      if (this.#givenUp.size < MAX_PENDING) this.#givenUp.add(id);
+    }
+  }
+
+  /**
+   * The server is no more: answers every request that waits with the same error. What another
+   * server may be asked instead goes on waiting, and is returned.
+   */
+  failAll(text: string, { repeat = false } = {}): Buffer[] {
+    const again: Buffer[] = [];
+    for (const [id, line] of [...this.#pending]) {
+      if (repeat && line && this.#repeatable.has(id)) {
+        again.push(line);
+        continue;
+      }
+      this.#settle(id);
+      this.fail(id, text);
+    }
+    this.#givenUp.clear();
+    for (const id of this.#fromServer) this.#stale.add(id);
+    this.#fromServer.clear();
+    return again;
   }
 
   /** Answers a request that was too large to be read, if its id can be told. */
@@ -119,6 +175,7 @@ export class ClientSide {
     this.#keptBytes -= this.#pending.get(id)?.length ?? 0;
     this.#pending.delete(id);
     this.#subscriptions.delete(id);
+    this.#repeatable.delete(id);
   }
 }
 

@@ -13,6 +13,7 @@ export type FailurePrefix =
   | "MCP_NETWORK_UNAVAILABLE"
   | "MCP_PROTOCOL_ERROR"
   | "MCP_REQUEST_FAILED"
+  | "MCP_SERVER_CHANGED"
   | "MCP_SESSION_EXPIRED"
   | "MCP_TELEPORT_ERROR"
   | "MCP_UPSTREAM_ERROR"
@@ -35,6 +36,9 @@ export interface Surroundings {
 /** The failure behind whatever was thrown on the way to a session. */
 export function failureOf(error: unknown, around: Surroundings): Failure {
   if (error instanceof SessionEnded) return failureOfEnd(error.end, around);
+  if (error instanceof ServerChanged) {
+    return { prefix: "MCP_SERVER_CHANGED", sentence: error.message, hint: error.hint };
+  }
   if (error instanceof IdentityError) return failureOfIdentity(error, around);
   if (error instanceof RelayError) {
     return { prefix: prefixOf(error), sentence: error.message, hint: error.hint };
@@ -60,6 +64,44 @@ export class SessionEnded extends RelayError {
     this.end = end;
   }
 }
+
+/** The server that answers is not the one that the client has met. */
+export class ServerChanged extends RelayError {
+  constructor(before: string, now: string) {
+    super("PROTOCOL", `The MCP server has changed from ${before} to ${now}`, { hint: RESTART });
+  }
+}
+
+/** Whether it may pass by itself: then it is worth another attempt before anybody is told. */
+export function isTransient(error: unknown): boolean {
+  if (error instanceof SessionEnded) {
+    const { code, limit } = error.end;
+    return TRANSIENT_ENDS.has(code) || limit === "resumes" || limit === "connections";
+  }
+  if (error instanceof IdentityError) return TRANSIENT_IDENTITY.has(error.code);
+  return error instanceof RelayError && (error.code === "UNREACHABLE" || error.code === "TIMEOUT");
+}
+
+/** Whether the session that has ended so is worth replacing before anybody asks for something. */
+export function isReplaceable(reason: RelayError): boolean {
+  return isTransient(reason) ||
+    reason instanceof SessionEnded && REPLACEABLE_ENDS.has(reason.end.code);
+}
+
+/** A certificate may be renewed at any moment, and an identity file written. */
+const TRANSIENT_ENDS: ReadonlySet<string> = new Set(["AGENT_STOPPING", "CERTIFICATE_EXPIRED"]);
+const REPLACEABLE_ENDS: ReadonlySet<string> = new Set([
+  "CLOSED",
+  "SESSION_UNKNOWN",
+  "UPSTREAM_EXITED",
+]);
+const TRANSIENT_IDENTITY: ReadonlySet<string> = new Set<IdentityErrorCode>([
+  "API_UNREACHABLE",
+  "CERTIFICATE_EXPIRED",
+  "IDENTITY_FILE_INVALID",
+  "IDENTITY_FILE_MISSING",
+  "UNAVAILABLE",
+]);
 
 function prefixOf({ code }: RelayError): FailurePrefix {
   switch (code) {
@@ -92,10 +134,11 @@ function failureOfEnd({ code, message, hint }: End, around: Surroundings): Failu
     case "UPSTREAM_EXITED":
       return failure("MCP_UPSTREAM_ERROR");
     case "CERTIFICATE_EXPIRED":
-      return failure("MCP_SESSION_EXPIRED", RESTART);
+      return failure("MCP_SESSION_EXPIRED", AGAIN);
     case "AGENT_STOPPING":
     case "CLOSED":
-      return failure("MCP_NETWORK_UNAVAILABLE", RESTART);
+    case "SESSION_UNKNOWN":
+      return failure("MCP_NETWORK_UNAVAILABLE", AGAIN);
     case "PROTOCOL":
       return failure("MCP_PROTOCOL_ERROR", "Run the same version of Postern on both ends");
     case "LIMIT_EXCEEDED":
@@ -152,3 +195,4 @@ function listApps({ identityPath, proxy }: Surroundings): string {
 }
 
 const RESTART = "Start this MCP server again in your client";
+const AGAIN = "Try again; the session is opened anew";

@@ -142,6 +142,10 @@ export const NO_ACCESS: RpcError = {
   code: -32603,
   message: "Access to this app is denied by your roles. Contact your Postern administrator",
 };
+export const ACCESS_CHANGED: RpcError = {
+  code: -32602,
+  message: "Your roles do not allow this answer any more. Contact your Postern administrator",
+};
 export const ACCESS_LOST: GateClose = { code: "ACCESS_DENIED", message: NO_ACCESS.message };
 export const TOO_MANY: GateClose = {
   code: "LIMIT_EXCEEDED",

@@ -8,6 +8,7 @@ import { asId, type Excerpt, excerptId } from "../wire/excerpt.ts";
 import { peekMessage } from "../wire/peek.ts";
 import { errorReply, type Refusal } from "../wire/refusal.ts";
 import { type RequestMessage, scanMessage } from "../wire/scanner.ts";
+import { judgeAgain } from "./_again.ts";
 import { clientNotification, clientRequest, clientResponse } from "./_client_side.ts";
 import { Definitions } from "./_definition.ts";
 import { EarlyNotices } from "./_early_notices.ts";
@@ -138,6 +139,14 @@ export class Gate {
       messages.push(...listChanged(kind, this.#state.modern, this.#state.fromClient.entries()));
     }
     return { messages, records: [] };
+  }
+
+  /**
+   * A message that this gate has let pass, by the record made then, and that could not be handed
+   * over before something changed: as it may be shown now, or `undefined` if it may not.
+   */
+  again(bytes: Uint8Array, record: GateRecord): Uint8Array | undefined {
+    return judgeAgain({ bytes, record, modern: this.#state.modern }, this.#context());
   }
 
   /** The session is over: what was still waiting will have no answer. */

@@ -36,10 +36,19 @@ export interface ChannelHandlers {
   onGreeting(body: Buffer, type: number): void;
   /** The next message in order. Call `passedOn()` once for each, in order. */
   onMessage(body: Buffer): void;
+  /** The peer has acted on the greeting of this side. */
+  onConfirmed?(): void;
   /** The peer ended the session and said why. */
   onEnd(end: End): void;
   /** Nothing comes after this; `error` is absent when either side had said END. */
   onClose(error: Error | undefined): void;
+}
+
+/** What belongs to a session rather than to its connection. */
+export interface Binding {
+  readonly handlers: ChannelHandlers;
+  readonly outbox: Outbox;
+  readonly inbox: Inbox;
 }
 
 export interface ChannelOptions {
@@ -52,15 +61,16 @@ export interface ChannelOptions {
 
 export class Channel {
   readonly #stream: Duplex;
-  readonly #handlers: ChannelHandlers;
+  #handlers: ChannelHandlers;
   readonly #batch: Batch;
   readonly #decoder: FrameDecoder;
-  readonly #outbox: Outbox;
-  readonly #inbox: Inbox;
+  #outbox: Outbox;
+  #inbox: Inbox;
   readonly #keepalive: ReturnType<typeof setInterval>;
   readonly #controls: Buffer[] = [];
   #pong: number | undefined;
   #greeted = false;
+  #confirmed = false;
   #waiting: (() => void)[] = [];
   #flushing = false;
   #ackTimer: ReturnType<typeof setTimeout> | undefined;
@@ -112,6 +122,22 @@ export class Channel {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
+  /**
+   * Gives the connection to a session, which may have had others before; nothing may have been sent
+   * or received but greetings.
+   */
+  bind({ handlers, outbox, inbox }: Binding): void {
+    this.#handlers = handlers;
+    this.#outbox = outbox;
+    this.#inbox = inbox;
+  }
+
+  /** Acknowledges now, be it nothing new: the peer's greeting has come, and all before it counts. */
+  confirm(): void {
+    this.#inbox.confirm();
+    this.#scheduleFlush();
+  }
+
   /** The first frame of this side. */
   greet(type: typeof FrameType.HELLO | typeof FrameType.WELCOME, body: Hello | Welcome): void {
     this.#control(encodeFrame(type, 0, encodeBody(body)));
@@ -124,9 +150,9 @@ export class Channel {
   }
 
   /** Queues a message; the bytes must not be written to afterwards. */
-  send(body: Uint8Array): void {
+  send(body: Uint8Array, about?: unknown): void {
     if (this.#ending || this.#over || this.#closed) return;
-    this.#outbox.append(body);
+    this.#outbox.append(body, about);
     this.#scheduleFlush();
   }
 
@@ -160,9 +186,16 @@ export class Channel {
     this.#stream.destroy();
   }
 
+  /** Cuts the connection for good: nothing of it is heard any more, not even its end. */
+  abandon(): void {
+    if (this.#closed) return;
+    this.#shut();
+    this.#stream.destroy();
+  }
+
   #read(chunk: Buffer): void {
     this.#heard = true;
-    if (this.#over || this.#error) return;
+    if (this.#closed || this.#over || this.#error) return;
     try {
       this.#decoder.decode(chunk, (frame) => this.#take(frame));
     } catch (error) {
@@ -171,7 +204,7 @@ export class Channel {
   }
 
   #take(frame: Frame): void {
-    if (this.#over) return;
+    if (this.#over || this.#closed) return;
     if (!this.#greeted && frame.type !== FrameType.END) {
       if (frame.type !== FrameType.HELLO && frame.type !== FrameType.WELCOME) {
         throw new RelayError("PROTOCOL", `Cannot take frame ${frame.type} before a greeting`);
@@ -184,11 +217,13 @@ export class Channel {
         this.#inbox.receive(frame.seq, frame.body.length);
         // Nobody acts on messages any more once this side has decided to end the session.
         if (this.#ending) return this.passedOn();
+        this.#confirm();
         return this.#handlers.onMessage(frame.body);
       case FrameType.ACK:
         if (!this.#outbox.acknowledge(frame.seq)) {
           throw new RelayError("PROTOCOL", "Cannot take an ACK for what was not sent");
         }
+        this.#confirm();
         this.#scheduleFlush();
         return;
       case FrameType.PING:
@@ -206,6 +241,12 @@ export class Channel {
       default:
         throw new RelayError("PROTOCOL", `Cannot take frame ${frame.type} at this point`);
     }
+  }
+
+  #confirm(): void {
+    if (this.#confirmed) return;
+    this.#confirmed = true;
+    this.#handlers.onConfirmed?.();
   }
 
   /** Tells the peer what it did wrong, as far as it still listens. */
@@ -285,13 +326,17 @@ export class Channel {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
-  #close(): void {
-    if (this.#closed) return;
+  #shut(): void {
     this.#closed = true;
     this.#wake();
     clearInterval(this.#keepalive);
     clearTimeout(this.#ackTimer);
     clearTimeout(this.#lingerTimer);
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#shut();
     const silent = new RelayError("UNREACHABLE", "The connection was closed without a word");
     this.#handlers.onClose(this.#error ?? (this.#over ? undefined : silent));
   }

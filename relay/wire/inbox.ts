@@ -45,6 +45,16 @@ export class Inbox {
     this.#passedOn++;
   }
 
+  /** The number of the message that arrived last. */
+  get received(): number {
+    return this.#received;
+  }
+
+  /** The next acknowledgement is worth sending even if it says nothing new: on a new connection. */
+  confirm(): void {
+    this.#announced = -1;
+  }
+
   /** What has arrived and was not passed on. */
   get bytes(): number {
     return this.#bytes;

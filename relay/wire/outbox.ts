@@ -1,7 +1,7 @@
 /**
  * The messages that one end of a session has sent, or wants to send, and that the other end has
  * not acknowledged. It belongs to the session, not to a connection: what is still here when a
- * connection breaks is exactly what a resumed session would have to send again.
+ * connection breaks is exactly what a resumed session has to send again.
  */
 import { Queue } from "./queue.ts";
 
@@ -17,7 +17,12 @@ export const DEFAULT_WINDOW: Window = { bytes: 4 * 1024 * 1024, messages: 1024 }
 export interface OutboxEntry {
   readonly seq: number;
   readonly body: Uint8Array;
+  /** What its sender wants to know of it, should it have to go again. */
+  readonly about?: unknown;
 }
+
+/** What becomes of a message that has to go again; `undefined` drops it. */
+export type Review = (body: Uint8Array, about: unknown) => Uint8Array | undefined;
 
 export class Outbox {
   readonly #waiting = new Queue<OutboxEntry>();
@@ -27,6 +32,7 @@ export class Outbox {
   #sentBytes = 0;
   #lastSeq = 0;
   #lastSent = 0;
+  #acknowledged = 0;
 
   /** What the receiver takes, as far as this end cares to keep as much: a claim costs nothing. */
   set window({ bytes, messages }: Window) {
@@ -52,8 +58,8 @@ export class Outbox {
     return this.#waitingBytes + this.#sentBytes;
   }
 
-  append(body: Uint8Array): void {
-    this.#waiting.push({ seq: ++this.#lastSeq, body });
+  append(body: Uint8Array, about?: unknown): void {
+    this.#waiting.push({ seq: ++this.#lastSeq, body, about });
     this.#waitingBytes += body.length;
   }
 
@@ -83,9 +89,36 @@ export class Outbox {
   /** Forgets everything up to `seq`; false if the peer acknowledges what was never sent. */
   acknowledge(seq: number): boolean {
     if (seq > this.#lastSent) return false;
+    this.#acknowledged = Math.max(this.#acknowledged, seq);
     for (let entry = this.#sent.peek(); entry && entry.seq <= seq; entry = this.#sent.peek()) {
       this.#sentBytes -= entry.body.length;
       this.#sent.shift();
+    }
+    return true;
+  }
+
+  /**
+   * The session goes on over another connection, and the peer has had everything up to `received`.
+   * The rest goes again, as `review` leaves it, under numbers without gaps: nobody has seen those
+   * that it had. False if the peer claims what cannot be; nothing has changed then.
+   */
+  resume(received: number, review: Review = (body) => body): boolean {
+    if (received > this.#lastSent || received < this.#acknowledged) return false;
+    const again: OutboxEntry[] = [];
+    for (let left = this.#sent.size; left > 0; left--) {
+      const entry = this.#sent.shift()!;
+      // What has arrived counts against the window until it is acknowledged.
+      if (entry.seq <= received) this.#sent.push(entry);
+      else again.push(entry);
+    }
+    for (let entry = this.#waiting.shift(); entry; entry = this.#waiting.shift()) again.push(entry);
+    this.#sentBytes = 0;
+    this.#sent.forEach(({ body }) => this.#sentBytes += body.length);
+    this.#waitingBytes = 0;
+    this.#lastSeq = this.#lastSent = received;
+    for (const { body, about } of again) {
+      const left = review(body, about);
+      if (left !== undefined) this.append(left, about);
     }
     return true;
   }

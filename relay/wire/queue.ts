@@ -27,6 +27,10 @@ export class Queue<T> {
     return item;
   }
 
+  forEach(visit: (item: T) => void): void {
+    for (let at = this.#head; at < this.#items.length; at++) visit(this.#items[at]!);
+  }
+
   clear(): void {
     this.#items = [];
     this.#head = 0;

@@ -24,7 +24,13 @@ function table(heading: string): [string, string][] {
 const settings = table("| setting ");
 
 test("the page has every setting of limits, and no other", () => {
-  const known = ["sessions", "sessions_per_bot", ...Object.keys(appLimitFields)];
+  const known = [
+    "sessions",
+    "sessions_per_bot",
+    "unreached_sessions",
+    "unreached_memory_mib",
+    ...Object.keys(appLimitFields),
+  ];
   assert.deepEqual(settings.map(([name]) => name).toSorted(), known.toSorted());
 });
 
@@ -32,8 +38,8 @@ test("the page says the defaults as they are", () => {
   const set = settings.filter(([, value]) => /^\d/.test(value));
   const text = set.map(([name, value]) => `${name}: ${value}`).join(", ");
   const { agentLimits, appLimits } = parseClusterConfig(`app_service: {limits: {${text}}}`, "page");
-  const { sessions, sessionsPerBot } = DEFAULT_AGENT_LIMITS;
-  assert.deepEqual(agentLimits, { sessions, sessionsPerBot });
+  const { sessions, sessionsPerBot, unreachedBytes, unreachedSessions } = DEFAULT_AGENT_LIMITS;
+  assert.deepEqual(agentLimits, { sessions, sessionsPerBot, unreachedBytes, unreachedSessions });
   const linux = toAppLimits({ server_memory_mib: 4096, server_processes: 512 });
   assert.deepEqual(appLimits, {
     ...DEFAULT_APP_LIMITS,

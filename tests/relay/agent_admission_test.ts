@@ -291,7 +291,7 @@ for (const [what, hello] of [["app", { app: "other" }], ["session", { session: "
     while (it.agent.sessions > 0) await new Promise((resolve) => setTimeout(resolve, 1));
     const error = "The HELLO is for another session than the certificate";
     assert.deepEqual(it.audit.events.map(({ code, status }) => [code, status]), [
-      ["TMCP001E", { success: false, error, reason: "CLOSED" }],
+      ["TMCP001E", { success: false, error, reason: "PROTOCOL" }],
     ]);
   });
 }

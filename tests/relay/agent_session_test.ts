@@ -7,7 +7,10 @@ import { createCa, readCertificate } from "../../identity/x509/mod.ts";
 import { admit, judge } from "../../relay/agent/admission.ts";
 import type { Egress } from "../../relay/agent/egress.ts";
 import { CallRates } from "../../relay/agent/call_rate.ts";
+import { Greeting } from "../../relay/agent/greeting.ts";
+import { DEFAULT_AGENT_LIMITS } from "../../relay/agent/mod.ts";
 import { Session } from "../../relay/agent/session.ts";
+import { Unreached } from "../../relay/agent/unreached.ts";
 import type { Upstream, UpstreamHandlers } from "../../relay/agent/upstream/upstream.ts";
 import { UsedTickets } from "../../relay/agent/used_tickets.ts";
 import { TaskRegistry } from "../../relay/gate/tasks.ts";
@@ -107,8 +110,8 @@ async function admitted({ cleanup }: TestContext) {
   return { cluster, admitting };
 }
 
-/** A session between the two, not yet greeted. */
-function open(
+/** A session between the two, just greeted. */
+async function open(
   { cleanup }: TestContext,
   { view, audit }: Cluster,
   admission: Awaited<ReturnType<typeof admit>>,
@@ -121,24 +124,26 @@ function open(
   const server = new PlayedServer();
   const bridge = new PlayedBridge();
   bridge.channel = new Channel(near, bridge);
-  const session = new Session(
-    {
-      admission,
-      address: "test",
-      view,
-      audit,
-      clock: systemClock,
-      log: silentLog,
-      tasks: new TaskRegistry(10),
-      told: new ToldDefinitions(),
-      egress: () => egress,
-      limits: DEFAULT_APP_LIMITS,
-      rates: new CallRates(systemClock),
-      startUpstream: server.start,
-    },
-    verdict,
-    (handlers) => new Channel(far, handlers),
-  );
+  const { session: id, app } = admission.claims;
+  const window = DEFAULT_WINDOW;
+  bridge.channel.greet(FrameType.HELLO, { session: id, app, client: "test", window });
+  const greeting = new Greeting();
+  const channel = new Channel(far, greeting);
+  const greeted = await greeting.of(channel, systemClock);
+  assert.ok(greeted.kind === "hello");
+  const session = new Session({
+    view,
+    audit,
+    clock: systemClock,
+    log: silentLog,
+    tasks: new TaskRegistry(10),
+    told: new ToldDefinitions(),
+    egress: () => egress,
+    limits: DEFAULT_APP_LIMITS,
+    rates: new CallRates(systemClock),
+    unreached: new Unreached(DEFAULT_AGENT_LIMITS),
+    startUpstream: server.start,
+  }, { admission, verdict, address: "test", hello: greeted.hello, channel });
   cleanup(async () => {
     bridge.channel.destroy();
     await session.closed;
@@ -149,10 +154,7 @@ function open(
 
 async function start(context: TestContext, egress?: Egress) {
   const { cluster, admitting } = await admitted(context);
-  const it = open(context, cluster, await admitting, egress);
-  const { session, app } = it.claims;
-  const window = DEFAULT_WINDOW;
-  it.bridge.channel.greet(FrameType.HELLO, { session, app, client: "test", window });
+  const it = await open(context, cluster, await admitting, egress);
   await it.bridge.welcomed.promise;
   return { cluster, ...it };
 }
@@ -285,7 +287,7 @@ test("a CA that is taken away while a session is admitted is not overlooked", as
   const next = await createCa({ cluster: CLUSTER, kind: "user", ...validity });
   const admission = await admitting;
   cluster.view.change(() => cluster.view.cas = [next.certificate]);
-  const { bridge } = open(context, cluster, admission);
+  const { bridge } = await open(context, cluster, admission);
   await bridge.closed.promise;
   assert.equal(bridge.ended!.code, "CERTIFICATE_REFUSED");
 });

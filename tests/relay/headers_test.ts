@@ -46,7 +46,7 @@ function setUp({ rewrite, traits = {}, run }: Setting = {}) {
   const source = headerSource({
     app,
     principal: () => state.principal,
-    notAfter: new Date(clock.now().getTime() + 3_600_000),
+    notAfter: () => new Date(clock.now().getTime() + 3_600_000),
     signAppToken,
     values: new Values(clock, run),
     clock,

@@ -2,7 +2,14 @@ import { Buffer } from "node:buffer";
 import tls from "node:tls";
 import { Channel, type ChannelHandlers } from "../../relay/wire/channel.ts";
 import { ALPN, FrameType } from "../../relay/wire/frame.ts";
-import type { End } from "../../relay/wire/handshake.ts";
+import type { Exchange } from "../../relay/wire/exchange.ts";
+import {
+  type End,
+  parseWelcome,
+  type Resumable,
+  type Resumption,
+  type Welcome,
+} from "../../relay/wire/handshake.ts";
 import { DEFAULT_WINDOW } from "../../relay/wire/outbox.ts";
 import type { Cluster, Issued } from "./relay_cluster.ts";
 
@@ -12,11 +19,19 @@ export class RawBridge implements ChannelHandlers {
   readonly closed = Promise.withResolvers<Error | undefined>();
   readonly welcomed = Promise.withResolvers<void>();
   ended: End | undefined;
+  welcome: Welcome | undefined;
+  /** Whether it proves that WELCOME has come. */
+  confirms = true;
   #gone = false;
   readonly channel: Channel;
   #waiting: (() => void)[] = [];
 
-  constructor(readonly stream: tls.TLSSocket, readonly issued: Issued) {
+  /** With an exchange, messages are counted across connections. */
+  constructor(
+    readonly stream: tls.TLSSocket,
+    readonly issued: Issued,
+    readonly exchange?: Exchange,
+  ) {
     this.channel = new Channel(stream, this);
     this.welcomed.promise.catch(() => {});
   }
@@ -27,14 +42,26 @@ export class RawBridge implements ChannelHandlers {
     return this.ended?.code ?? "closed";
   }
 
-  hello({ session = this.issued.claims.session, app = this.issued.claims.app } = {}): this {
+  hello(
+    { session = this.issued.claims.session, app = this.issued.claims.app, resume }: {
+      session?: string;
+      app?: string;
+      resume?: Partial<Resumption>;
+    } = {},
+  ): this {
     const window = DEFAULT_WINDOW;
-    this.channel.greet(FrameType.HELLO, { session, app, client: "test", window });
+    const hello = { session, app, client: "test", window, ...(resume && { resume }) };
+    this.channel.greet(FrameType.HELLO, hello);
     return this;
   }
 
+  /** What WELCOME says about resuming. */
+  get resumable(): Resumable {
+    return this.welcome!.resume!;
+  }
+
   send(message: unknown): this {
-    this.channel.send(Buffer.from(JSON.stringify(message)));
+    (this.exchange ?? this.channel).send(Buffer.from(JSON.stringify(message)));
     return this;
   }
 
@@ -48,12 +75,19 @@ export class RawBridge implements ChannelHandlers {
     }
   }
 
-  onGreeting(): void {
+  onGreeting(body: Buffer): void {
+    this.welcome = parseWelcome(body);
+    const { received = 0 } = this.welcome.resume ?? {};
+    if (this.exchange) {
+      const peer = { window: this.welcome.window, received };
+      this.exchange.connect(this.channel, this, peer);
+      if (this.confirms) this.channel.confirm();
+    }
     this.welcomed.resolve();
   }
   onMessage(body: Buffer): void {
     this.messages.push(JSON.parse(body.toString()));
-    this.channel.passedOn();
+    (this.exchange ?? this.channel).passedOn();
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
   onEnd(end: End): void {
@@ -72,9 +106,10 @@ export async function connectRaw(
   cluster: Cluster,
   issued: Issued,
   options: Partial<tls.ConnectionOptions> = {},
+  exchange?: Exchange,
 ): Promise<RawBridge> {
   const stream = await connectTls(cluster, issued, options);
-  return new RawBridge(stream, issued);
+  return new RawBridge(stream, issued, exchange);
 }
 
 /** The TLS connection alone. In TLS 1.3 the client is done before the server has judged it. */

@@ -19,7 +19,7 @@ export interface CallerTokenOptions {
   readonly app: App;
   readonly sign: SignAppToken;
   /** The end of the session's certificate. */
-  readonly notAfter: Date;
+  readonly notAfter: () => Date;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -68,12 +68,14 @@ export class CallerToken {
     const now = clock.now().getTime();
     const signing = {
       who,
-      token: sign({ kind, audience: app.uri, principal, claims, notAfter }).then((token) => {
-        // A third of its life is left, for servers whose clocks are ahead.
-        const renewAt = now + (token.expires.getTime() - now) * 2 / 3;
-        this.#current = { who, token, renewAt };
-        return token;
-      }).finally(() => {
+      token: sign({ kind, audience: app.uri, principal, claims, notAfter: notAfter() }).then(
+        (token) => {
+          // A third of its life is left, for servers whose clocks are ahead.
+          const renewAt = now + (token.expires.getTime() - now) * 2 / 3;
+          this.#current = { who, token, renewAt };
+          return token;
+        },
+      ).finally(() => {
         if (this.#signing === signing) this.#signing = undefined;
       }),
     };

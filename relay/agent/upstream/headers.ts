@@ -29,7 +29,7 @@ export interface HeaderOptions {
   /** Who the session's holder is now. */
   readonly principal: () => Principal;
   /** The end of the session's certificate. */
-  readonly notAfter: Date;
+  readonly notAfter: () => Date;
   /** Without it no token is sent, and a header that should hold one is left out. */
   readonly signAppToken: SignAppToken | undefined;
   readonly values: Values;
