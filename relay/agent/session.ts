@@ -89,6 +89,8 @@ export class Session implements ChannelHandlers {
   #certified = new AbortController();
   /** How the session can be resumed; not at all without it. */
   #secret: SessionSecret | undefined;
+  /** Of the connection that counts: no attempt to resume that was made before it does. */
+  #epoch = 0;
   /** Aborted when the bridge is back. */
   #away: AbortController | undefined;
   readonly #fromClient = new Lane((error) => this.#fail(error));
@@ -145,8 +147,9 @@ export class Session implements ChannelHandlers {
     const { app, bot, instance } = admission.claims;
     const own = this.claims;
     const same = app === own.app && bot === own.bot && instance === own.instance;
-    const shown = hello.resume?.secret;
-    return !this.ended && same && shown !== undefined && this.#secret?.matches(shown) === true;
+    const { epoch = 0, secret } = hello.resume ?? {};
+    if (this.ended || !same || secret === undefined || epoch <= this.#epoch) return false;
+    return this.#secret?.matches(secret) === true;
   }
 
   /**
@@ -155,7 +158,8 @@ export class Session implements ChannelHandlers {
    */
   resume(connection: Connection): void {
     const { channel, hello, verdict } = connection;
-    const { received = 0, secret = "" } = hello.resume ?? {};
+    const { epoch = 0, received = 0, secret = "" } = hello.resume ?? {};
+    this.#epoch = epoch;
     // Whatever the claims are worth, the connection before has been given up by its owner.
     this.#exchange.disconnect();
     this.#return();

@@ -146,6 +146,11 @@ class Bridge {
       return this.#client.fail(id, "[MCP_REQUEST_FAILED] Too many requests wait for an answer.");
     }
     const state = this.#state;
+    // Whoever greets again need not be stood in for.
+    if (method === "initialize" && state.kind !== "open") {
+      this.#replay.forget();
+      this.#changed = false;
+    }
     switch (state.kind) {
       case "open":
         return this.#send(state.session, line, id, method);
@@ -154,7 +159,6 @@ class Bridge {
         this.#waiting.add(line);
         return this.#backoff.nudge();
       case "idle":
-        if (method === "initialize") this.#changed = false;
         if (this.#changed && request) return this.#refuse(line, this.#failure ?? GONE);
         this.#waiting.add(line);
         if (request) return void this.#open({ replaces: false });

@@ -48,6 +48,9 @@ export class Session {
   #resumable: Resumable | undefined;
   #notAfter = new Date(0);
   #closing = false;
+  #epoch = 0;
+  /** Gives up the connection on which WELCOME is awaited: another one takes its place. */
+  #supersede = () => {};
 
   private constructor(options: SessionOptions) {
     this.#options = options;
@@ -69,6 +72,7 @@ export class Session {
       session: this.#id!,
       secret: this.#resumable!.secret,
       received: this.#exchange.received,
+      epoch: ++this.#epoch,
     }));
   }
 
@@ -139,7 +143,8 @@ export class Session {
   ): Promise<void> {
     const { app, client, clock } = this.#options;
     const { grant, stream } = await dialSession(authority, this.#options);
-    // What is claimed to have come must not be added to any more.
+    // What is claimed to have come must not be added to any more, on no connection.
+    this.#supersede();
     this.#exchange.disconnect();
     const resume = claim();
     const greeted = Promise.withResolvers<void>();
@@ -151,10 +156,15 @@ export class Session {
         this.#resumable = resume && welcome.resume;
         this.#notAfter = new Date(new X509Certificate(grant.certificate).validTo);
         const { received = 0 } = welcome.resume ?? {};
+        this.#supersede = () => {};
         this.#exchange.connect(channel, handlers, { window: welcome.window, received });
         this.#exchange.confirm();
       }),
     );
+    this.#supersede = () => {
+      channel.abandon();
+      greeted.reject(new RelayError("UNREACHABLE", "Another connection has taken its place"));
+    };
     channel.greet(FrameType.HELLO, {
       session: grant.session,
       app,

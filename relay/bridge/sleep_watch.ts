@@ -14,7 +14,7 @@ export class SleepWatch {
   readonly #timer: ReturnType<typeof setInterval>;
   #last: number;
 
-  constructor(onWake: () => void, now: () => number = Date.now) {
+  constructor(onWake: () => void, now: () => number = () => Date.now()) {
     this.#now = now;
     this.#onWake = onWake;
     this.#last = now();

@@ -27,6 +27,8 @@ export interface Resumption {
   readonly secret: string;
   /** The number of the last message that came. */
   readonly received: number;
+  /** Higher with each attempt: one that was given up may arrive behind the one that counts. */
+  readonly epoch: number;
 }
 
 /** What the agent answers when the session is open. */
@@ -98,6 +100,7 @@ function parseHelloResume(value: unknown): Partial<Resumption> {
     session: text(fields, "session", "HELLO"),
     secret: text(fields, "secret", "HELLO"),
     received: number(fields, "received", "HELLO"),
+    epoch: number(fields, "epoch", "HELLO"),
   };
 }
 

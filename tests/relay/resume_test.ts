@@ -19,6 +19,7 @@ class Traveller {
   readonly exchange = new Exchange();
   readonly bridges: RawBridge[] = [];
   session = "";
+  epoch = 0;
 
   constructor(readonly cluster: Cluster) {}
 
@@ -51,7 +52,12 @@ class Traveller {
   /** What an honest bridge would show. */
   claim(): Resumption {
     const { secret } = this.bridge.resumable;
-    return { session: this.session, secret, received: this.exchange.received };
+    return {
+      session: this.session,
+      secret,
+      received: this.exchange.received,
+      epoch: ++this.epoch,
+    };
   }
 
   /** Cuts the connection, and waits until the agent has seen it. */
@@ -211,7 +217,8 @@ test("a secret is good until the next one was used, and then no more", async (co
   await traveller.resume();
   await traveller.call(1, "echo", { text: "the second secret has come" });
   const replayed = await connectRaw(cluster, await cluster.issue());
-  replayed.hello({ resume: { ...first, received: traveller.exchange.received } });
+  const { received } = traveller.exchange;
+  replayed.hello({ resume: { ...first, received, epoch: 100 } });
   assert.equal(await replayed.outcome(), "SESSION_UNKNOWN");
   await traveller.call(2, "echo", { text: "undisturbed" });
 });
@@ -222,11 +229,11 @@ test("a WELCOME that was lost leaves the secret before it good", async (context)
   const claim = traveller.claim();
   traveller.exchange.disconnect();
   for (let round = 0; round < 3; round++) {
-    const { first, stream } = await knock(cluster, claim);
+    const { first, stream } = await knock(cluster, { ...claim, epoch: ++traveller.epoch });
     assert.equal(first, "WELCOME");
     stream.destroy();
   }
-  const bridge = await traveller.connect(claim);
+  const bridge = await traveller.connect({ ...claim, epoch: ++traveller.epoch });
   await bridge.welcomed.promise;
   await traveller.call(1, "echo", { text: "on" });
 });
@@ -277,10 +284,9 @@ test("of two resumes at once one goes on, and nothing is lost or doubled", async
   traveller.exchange.disconnect();
   const claim = traveller.claim();
   const rivals = await Promise.all([knock(cluster, claim), knock(cluster, claim)]);
-  // Nobody has proved to have the next secret: both may be the same bridge, and the later counts.
-  assert.deepEqual(rivals.map(({ first }) => first), ["WELCOME", "WELCOME"]);
-  await Promise.race(rivals.map(({ closed }) => closed));
-  const bridge = await traveller.connect(claim);
+  // The second one to arrive is no news.
+  assert.deepEqual(rivals.map(({ first }) => first).toSorted(), ["SESSION_UNKNOWN", "WELCOME"]);
+  const bridge = await traveller.connect({ ...claim, epoch: ++traveller.epoch });
   await bridge.welcomed.promise;
   await Promise.all(rivals.map(({ closed }) => closed));
   await traveller.call(1, "echo", { text: "on" });
@@ -294,7 +300,8 @@ test("a session that changes its connection too often is told so, and may later"
   const claim = traveller.claim();
   const outcomes = new Map<string, number>();
   for (let round = 0; round < 103; round++) {
-    const { first, limit, stream } = await knock(cluster, claim);
+    const attempt = { ...claim, epoch: ++traveller.epoch };
+    const { first, limit, stream } = await knock(cluster, attempt);
     outcomes.set(first, (outcomes.get(first) ?? 0) + 1);
     assert.equal(limit, first === "WELCOME" ? undefined : "resumes");
     stream.destroy();
@@ -302,8 +309,21 @@ test("a session that changes its connection too often is told so, and may later"
   assert.deepEqual([...outcomes], [["WELCOME", 100], ["LIMIT_EXCEEDED", 3]]);
   clock.advance(1000);
   traveller.exchange.disconnect();
-  const bridge = await traveller.connect(claim);
+  const bridge = await traveller.connect({ ...claim, epoch: ++traveller.epoch });
   await bridge.welcomed.promise;
+  await traveller.call(1, "echo", { text: "on" });
+});
+
+test("an attempt that arrives behind a later one does not cut it", async (context) => {
+  const { cluster, traveller } = await setUp(context);
+  await traveller.open();
+  traveller.exchange.disconnect();
+  const late = traveller.claim();
+  const bridge = await traveller.connect({ ...late, epoch: ++traveller.epoch });
+  // Not even before the agent has proof that the next secret has arrived.
+  await bridge.welcomed.promise;
+  const { first } = await knock(cluster, late);
+  assert.equal(first, "SESSION_UNKNOWN");
   await traveller.call(1, "echo", { text: "on" });
 });
 
@@ -475,7 +495,8 @@ const malformed: [string, unknown][] = [
   ["a secret that is no text", { session: "x", secret: 1, received: 1 }],
   ["a negative count", { session: "x", secret: "y", received: -1 }],
   ["a fractional count", { session: "x", secret: "y", received: 0.5 }],
-  ["an absurd count", { session: "x", secret: "y", received: 1e300 }],
+  ["an absurd count", { session: "x", secret: "y", received: 1e300, epoch: 1 }],
+  ["no epoch", { session: "x", secret: "y", received: 1 }],
 ];
 
 for (const [what, resume] of malformed) {

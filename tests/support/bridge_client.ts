@@ -15,6 +15,8 @@ export class BridgeClient {
   readonly exit: Promise<number>;
   readonly received: Json[] = [];
   readonly warnings: string[] = [];
+  /** Hears each message as it comes. */
+  onMessage: (message: Json) => void = () => {};
   #rest = "";
   #waiting: (() => void)[] = [];
 
@@ -84,7 +86,9 @@ export class BridgeClient {
     const lines = (this.#rest + chunk.toString("latin1")).split("\n");
     this.#rest = lines.pop() ?? "";
     for (const line of lines) {
-      this.received.push(JSON.parse(Buffer.from(line, "latin1").toString()));
+      const message = JSON.parse(Buffer.from(line, "latin1").toString());
+      this.received.push(message);
+      this.onMessage(message);
     }
     for (const resolve of this.#waiting.splice(0)) resolve();
   }

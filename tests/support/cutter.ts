@@ -7,17 +7,24 @@ export class Cutter {
   readonly #server: net.Server;
   readonly #sockets = new Set<net.Socket>();
   #left = Infinity;
+  #leftOfBoth = Infinity;
+  #blocked = false;
   #done = () => {};
 
   private constructor(target: string) {
     const [host = "", port] = target.split(":");
     this.#server = net.createServer((client) => {
+      if (this.#blocked) return void client.destroy();
       const server = net.connect({ host, port: Number(port) });
-      this.#join(client, server, (chunk) => {
-        this.#left -= chunk.length;
-        if (this.#left < 0) this.#cut();
-      });
-      this.#join(server, client);
+      const count = ({ length }: Buffer, own: number) => {
+        this.#left -= own;
+        // What is beyond the cut is not passed on.
+        const most = Math.max(0, Math.min(length, this.#leftOfBoth));
+        this.#leftOfBoth -= length;
+        return most;
+      };
+      this.#join(client, server, (chunk) => count(chunk, chunk.length));
+      this.#join(server, client, (chunk) => count(chunk, 0));
     });
   }
 
@@ -45,12 +52,31 @@ export class Cutter {
     return new Promise((resolve) => this.#done = resolve);
   }
 
-  /** Cuts nothing until told to. */
-  heal(): void {
-    this.#left = Infinity;
+  /** The same after so many bytes of both sides together, in the middle of a chunk if need be. */
+  cutWithin(bytes: number): Promise<void> {
+    this.#leftOfBoth = bytes;
+    return new Promise((resolve) => this.#done = resolve);
   }
 
-  #join(from: net.Socket, to: net.Socket, seen: (chunk: Buffer) => void = () => {}): void {
+  /** Cuts all connections now. */
+  cut(): void {
+    this.#cut();
+  }
+
+  /** Cuts all connections, and lets none through until it is healed. */
+  block(): void {
+    this.#blocked = true;
+    this.#cut();
+  }
+
+  /** Cuts nothing until told to. */
+  heal(): void {
+    this.#left = this.#leftOfBoth = Infinity;
+    this.#blocked = false;
+  }
+
+  /** `most` says how many bytes of a chunk go on. */
+  #join(from: net.Socket, to: net.Socket, most: (chunk: Buffer) => number): void {
     this.#sockets.add(from);
     from.on("error", () => {});
     from.on("close", () => {
@@ -58,9 +84,17 @@ export class Cutter {
       to.destroy();
     });
     from.on("data", (chunk: Buffer) => {
-      seen(chunk);
-      if (!to.destroyed) to.write(chunk);
+      const length = most(chunk);
+      if (this.#left < 0) this.#cut();
+      if (!to.destroyed) to.write(chunk.subarray(0, length));
+      if (length < chunk.length) this.#cutSoon();
     });
+  }
+
+  /** Once what was let through has left. */
+  #cutSoon(): void {
+    this.#leftOfBoth = Infinity;
+    setTimeout(() => this.#cut(), 1);
   }
 
   #cut(): void {
