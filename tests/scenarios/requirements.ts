@@ -41,10 +41,15 @@ export const requirements = {
     "a machine joins by a key of its own, recovers by it, and a copy is found out",
   "lock.targets": "a lock on a role or an app ends its open sessions, with a receipt",
   "tctl.edit": "a resource is changed in an editor, and a lost update is refused",
-  "fault.agent": "when the agent's process is killed, calls in flight are answered with an error",
+  "fault.agent":
+    "when the agent's process is killed, calls in flight are answered with an error, and the client goes on with the next one",
   "fault.agent_away": "a bridge or tbot that starts while the agent is away says so and ends",
-  "fault.server": "when the MCP server is killed, the client is told",
-  "fault.bridge": "when the bridge is killed, the agent ends the MCP server",
+  "fault.server": "when the MCP server is killed, the client is told, and goes on with another one",
+  "fault.bridge":
+    "when the bridge is killed, the agent ends the MCP server after the configured time",
+  "fault.cuts": "cut at any byte, a connection costs no call, and none is made twice",
+  "fault.chaos":
+    "whatever is killed or stopped, a call that was answered had its effect once, and no other more than once",
   "fault.tbot": "when tbot is killed, its identity still works, and tbot can start again",
   "fault.tctl": "when tctl is killed, the cluster goes on, and what it was told is whole or absent",
   "fault.reaper": "when the reaper is killed, sessions go on, and the next has a reaper again",
