@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { EVENT_CODES } from "../../identity/audit/mod.ts";
 import { event, events, json, type Seen, SmallServer } from "../support/http_upstream.ts";
 import { eventually, GUIDE_ROLE } from "../support/cluster_process.ts";
+import { Cutter } from "../support/cutter.ts";
 import { OidcIssuer } from "../support/oidc_issuer.ts";
 import { Guide } from "../support/guide.ts";
-import { test as plainTest } from "../support/harness.ts";
+import { test as plainTest, type TestContext } from "../support/harness.ts";
 import { scenario as test } from "../support/scenario.ts";
 import { EVENTS, EVERYWHERE, SESSION } from "./audit_events.ts";
 
@@ -214,7 +215,11 @@ async function joinByKey(guide: Guide): Promise<void> {
 }
 
 /** Two sessions, with a server that has a stream and with one that has none, and one refused. */
-async function talk(guide: Guide, withoutStream: () => void): Promise<void> {
+async function talk(
+  context: TestContext,
+  guide: Guide,
+  withoutStream: () => void,
+): Promise<void> {
   const client = await guide.open({ app: "far" });
   await client.tools();
   await client.call("echo", { message: "hello" });
@@ -229,8 +234,11 @@ async function talk(guide: Guide, withoutStream: () => void): Promise<void> {
   await logged(guide, "TMCP005E");
   await second.close();
   await logged(guide, "TMCP002I", 2);
-  const near = await guide.open();
+  const cutter = await Cutter.open(context, guide.cluster.proxy);
+  const near = await guide.open({ proxy: cutter.address });
   await near.call("echo", { message: "hello" });
+  cutter.cut();
+  await near.call("echo", { message: "hello again" });
   await assert.rejects(guide.open({ app: "far" }), "one session at a time is the limit");
   await near.close();
   await assert.rejects(guide.open({ app: "unknown" }));
@@ -281,7 +289,7 @@ test(
     await joinAll(guide);
     await joinPod(guide, await OidcIssuer.start(context));
     await joinByKey(guide);
-    await talk(guide, () => void (stream = false));
+    await talk(context, guide, () => void (stream = false));
     await copyAndRestore(guide);
     const [instance] = JSON.parse(await guide.tctl("bots", "instances", "ls", "--format=json"));
     await guide.tctl("rm", `bot_instance/example/${instance.instance}`);

@@ -110,7 +110,7 @@ test(
     assert.ok(inFlight.message.includes(reason), inFlight.message);
     assert.match(inFlight.message, /Whether the request had an effect is unknown/);
     const later = await within(client.refusal("echo", { message: "later" }), "a later answer");
-    assert.ok(later.message.endsWith(reason), later.message);
+    assert.ok(later.message.includes(reason), later.message);
   },
   { proves: ["role.live"] },
 );

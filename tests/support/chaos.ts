@@ -6,7 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { StdioPeer } from "../../tools/attack_kit/stdio_peer.ts";
-import { eventually, nodePath, program, within } from "./cluster_process.ts";
+import { eventually, isRunning, nodePath, program, within } from "./cluster_process.ts";
 import { CountingClient, seeded } from "./counting_client.ts";
 import { Cutter } from "./cutter.ts";
 import { Guide } from "./guide.ts";
@@ -136,14 +136,17 @@ class Stage {
       case "identity renewed":
         return void await this.#guide.run("tbot", "start", "-c", "tbot.yaml", "--oneshot");
       case "server killed":
-        return void process.kill(
-          Number(readFileSync(join(this.#guide.directory, "server.pid"), "utf8")),
-          "SIGKILL",
-        );
+        return this.#killServer();
       case "agent killed":
         await this.#guide.cluster.agent.kill();
         await this.#guide.cluster.start();
     }
+  }
+
+  #killServer(): void {
+    const server = Number(readFileSync(join(this.#guide.directory, "server.pid"), "utf8"));
+    // The one before may have gone, and the next one not have come yet.
+    if (isRunning(server)) process.kill(server, "SIGKILL");
   }
 
   async close(): Promise<void> {
