@@ -14,6 +14,7 @@ export type RelayErrorCode =
   | "PROTOCOL"
   | "ROUTE_REFUSED"
   | "SERVER_EXITED"
+  | "SERVER_REFUSED"
   | "SERVER_START_FAILED"
   | "TIMEOUT"
   | "UNREACHABLE"

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
-import { dirname, join, resolve, sep } from "node:path";
+import path, { dirname, join } from "node:path";
 import { IdentityError } from "../../identity/mod.ts";
 
 /** `auto` keeps what the file has; `none` is `compact`. */
@@ -27,33 +27,53 @@ const MAX_BYTES = 16 * 1024 * 1024;
 
 /** The file of a client that is known by name, or at a path. */
 export function clientFile(client: string, { env, platform }: ClientPlaces): ClientFile {
+  // By the system that is asked about: tests ask about all of them.
+  const { isAbsolute, join, resolve, sep } = platform === "win32" ? path.win32 : path.posix;
   const home = (platform === "win32" ? env["USERPROFILE"] : env["HOME"]) ?? "";
   const settings = platform === "win32"
-    ? env["APPDATA"] ?? join(home, "AppData", "Roaming")
+    ? env["APPDATA"] || join(home, "AppData", "Roaming")
     : platform === "darwin"
     ? join(home, "Library", "Application Support")
     : env["XDG_CONFIG_HOME"] || join(home, ".config");
   const known: Record<string, ClientFile> = {
     "claude": { path: join(settings, "Claude", "claude_desktop_config.json"), key: "mcpServers" },
-    "claude-code": { path: join(home, ".claude.json"), key: "mcpServers" },
+    "claude-code": {
+      path: join(env["CLAUDE_CONFIG_DIR"] || home, ".claude.json"),
+      key: "mcpServers",
+    },
     "cursor": { path: join(home, ".cursor", "mcp.json"), key: "mcpServers" },
     "vscode": { path: join(settings, "Code", "User", "mcp.json"), key: "servers" },
   };
   if (!Object.hasOwn(known, client)) {
-    const path = resolve(client);
+    const path = isAbsolute(client) ? join(client) : resolve(client);
     return { path, key: path.split(sep).includes(".vscode") ? "servers" : "mcpServers" };
   }
-  if (home === "") throw refusal(client, "HOME is not set", "Name the file by its path instead");
+  if (home === "") {
+    const variable = platform === "win32" ? "USERPROFILE" : "HOME";
+    throw refusal(client, `${variable} is not set`, "Name the file by its path instead");
+  }
   return known[client]!;
 }
 
-/** Sets one server and keeps the rest; tells the path that was written. */
+/** What becomes of the servers in the file; each function may change what it is given. */
+export type ChangeServers = (servers: Record<string, unknown>) => void;
+
+/** A file that was written, or would have come out as it was. */
+export interface UpdatedFile {
+  readonly path: string;
+  /** Both as JSON with an indent; equal when nothing has changed. */
+  readonly before: string;
+  readonly after: string;
+  /** Where the file of before is; absent if there was none, or nothing has changed. */
+  readonly backup?: string;
+}
+
+/** Changes servers and keeps the rest of the file; what was there before is kept beside it. */
 export async function updateClientFile(
   { path, key }: ClientFile,
-  name: string,
-  entry: unknown,
+  change: ChangeServers,
   format: JsonFormat,
-): Promise<string> {
+): Promise<UpdatedFile> {
   // A symbolic link stays one, and its target is replaced.
   const target = await realpath(path).catch(() => path);
   try {
@@ -61,10 +81,16 @@ export async function updateClientFile(
     const config = parse(old?.text ?? "", target);
     const servers = config[key] ?? {};
     if (!isObject(servers)) throw refusal(target, `its "${key}" is no object`);
-    servers[name] = entry;
+    const before = old ? printed(config) : "";
+    change(servers);
     config[key] = servers;
-    await replace(target, print(config, old?.text, format), old?.mode ?? 0o644);
-    return target;
+    const after = printed(config);
+    const text = print(config, old?.text, format);
+    if (text === old?.text) return { path: target, before, after };
+    const backup = old && `${target}.postern.bak`;
+    if (old && backup) await replace(backup, old.text, old.mode);
+    await replace(target, text, old?.mode ?? 0o644);
+    return { path: target, before, after, ...(backup !== undefined && { backup }) };
   } catch (cause) {
     if (cause instanceof IdentityError) throw cause;
     throw refusal(target, (cause as NodeJS.ErrnoException).code ?? String(cause), undefined, cause);
@@ -107,6 +133,10 @@ function isObject(value: unknown): value is Record<string, unknown> {
 /** JSON without the white space between its tokens. */
 function withoutSpace(json: string): string {
   return json.replace(/("(?:[^"\\]|\\.)*")|[ \t\r\n]+/g, "$1");
+}
+
+function printed(config: unknown): string {
+  return `${JSON.stringify(config, undefined, 2)}\n`;
 }
 
 function print(config: unknown, old: string | undefined, format: JsonFormat): string {

@@ -61,6 +61,7 @@ const OPTIONS = {
   insecure: { type: "boolean" },
   debug: { type: "boolean", short: "d" },
   "auto-reconnect": { type: "boolean", default: true },
+  reconnect: { type: "boolean", default: true },
   "log-format": { type: "string" },
 } as const;
 
@@ -76,7 +77,8 @@ export function readConnectLine(args: readonly string[]): ConnectCommand | undef
   const [verb, app, ...more] = positionals[0] === "mcp" ? positionals.slice(1) : positionals;
   const logFormat = values["log-format"];
   if (verb !== "connect" || !app || more.length > 0 || !isLogFormat(logFormat)) return undefined;
-  const { identity, proxy, insecure, debug, "auto-reconnect": autoReconnect } = values;
+  const { identity, proxy, insecure, debug } = values;
+  const autoReconnect = values["auto-reconnect"] && values.reconnect;
   return { app, identity, proxy, insecure, debug, logFormat, autoReconnect };
 }
 

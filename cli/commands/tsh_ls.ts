@@ -1,20 +1,11 @@
-import {
-  appTransport,
-  checkIdentity,
-  IdentityError,
-  type ListedApp,
-  readIdentityFile,
-} from "../../identity/mod.ts";
+import { appTransport, type ListedApp } from "../../identity/mod.ts";
 import { formatTable } from "../table.ts";
+import { type AppSelection, ownLabels, selectApps } from "./_select_apps.ts";
 import type { TshHost } from "./_tsh_host.ts";
 import { surroundings, type TshOptions } from "./_tsh_options.ts";
 
-export interface ListCommand extends TshOptions {
+export interface ListCommand extends TshOptions, AppSelection {
   readonly format: "text" | "json" | "yaml";
-  /** `key=value,…`: only apps that have all of these labels. */
-  readonly labels?: string | undefined;
-  /** Only apps that have each of these words in their name, description or labels. */
-  readonly search?: string | undefined;
   readonly verbose?: boolean | undefined;
 }
 
@@ -22,40 +13,8 @@ type Shown = ReturnType<typeof shownApp>;
 
 /** `tsh mcp ls`: the apps that the identity's roles reach, with their tools, sorted by name. */
 export async function list(command: ListCommand, host: TshHost): Promise<void> {
-  const { identityPath, proxy } = surroundings(command, host, "list MCP servers");
-  const wanted = parseLabels(command.labels);
-  const identity = await readIdentityFile(identityPath);
-  checkIdentity(identity, host.clock.now());
-  const authority = host.connect({
-    proxy,
-    trust: { kind: "cas", hostCas: identity.tlsCas },
-    credentials: { certificate: identity.tlsCertificate, key: identity.key },
-  });
-  const { apps } = await authority.apps();
-  const listed = [...apps].sort((a, b) => a.name < b.name ? -1 : 1)
-    .filter(({ labels }) =>
-      wanted.every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value)
-    )
-    .map(shownApp).filter((app) => hasWords(app, command.search));
-  host.stdout.write(await format(listed, command));
-}
-
-function parseLabels(text: string | undefined): [string, string][] {
-  if (text === undefined) return [];
-  return text.split(",").map((part) => {
-    const at = part.indexOf("=");
-    if (at > 0) return [part.slice(0, at).trim(), part.slice(at + 1).trim()];
-    throw new IdentityError(
-      "BAD_REQUEST",
-      `Cannot list MCP servers: "${part}" is no label`,
-      { hint: "Labels are written key=value, with commas between, for example env=dev,team=a" },
-    );
-  });
-}
-
-function hasWords({ name, description, labels }: Shown, search = ""): boolean {
-  const text = [name, description, ...labelTexts(labels)].join("\n").toLowerCase();
-  return search.toLowerCase().split(/[\s,]+/).every((word) => text.includes(word));
+  const apps = await selectApps(command, surroundings(command, host, "list MCP servers"), host);
+  host.stdout.write(await format(apps.map(shownApp), command));
 }
 
 function shownApp({ name, description, uri, labels, tools }: ListedApp) {
@@ -115,12 +74,4 @@ function toolsText(app: Shown): string {
 
 function labelTexts(labels: Readonly<Record<string, string>>): string[] {
   return Object.entries(labels).map(([key, value]) => `${key}=${value}`);
-}
-
-/** Labels that the system itself has set are no news to a person. */
-function ownLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(labels).filter(([key]) => !key.startsWith("teleport.internal/"))
-      .sort(([a], [b]) => a < b ? -1 : 1),
-  );
 }

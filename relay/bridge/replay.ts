@@ -110,7 +110,7 @@ export class Replay {
     });
     if (answer?.result === undefined) {
       const found = answer?.error?.message ?? "it cannot be read";
-      throw new RelayError("SERVER_EXITED", `The MCP server has refused the handshake: ${found}`);
+      throw new RelayError("SERVER_REFUSED", `The MCP server has refused the handshake: ${found}`);
     }
     for (const member of ["serverInfo", "protocolVersion"]) {
       if (isDeepStrictEqual(answer.result[member], result[member])) continue;

@@ -14,11 +14,10 @@ function folder({ cleanup }: TestContext): string {
   return root;
 }
 
-const update = (path: string, format: Parameters<typeof updateClientFile>[3] = "auto") =>
+const update = (path: string, format: Parameters<typeof updateClientFile>[2] = "auto") =>
   updateClientFile(
     clientFile(path, { env: {}, platform: "linux" }),
-    "teleport-mcp-a",
-    ENTRY,
+    (servers) => void (servers["teleport-mcp-a"] = ENTRY),
     format,
   );
 
@@ -83,15 +82,84 @@ for (
   });
 }
 
-test("clientFile() knows where clients keep their servers", () => {
-  const on = (platform: string) => (client: string) =>
-    clientFile(client, { env: { HOME: "/h" }, platform });
-  assert.equal(on("linux")("claude").path, "/h/.config/Claude/claude_desktop_config.json");
-  assert.equal(on("linux")("claude-code").path, "/h/.claude.json");
-  assert.deepEqual(on("linux")("cursor"), { path: "/h/.cursor/mcp.json", key: "mcpServers" });
-  assert.deepEqual(on("darwin")("vscode"), {
-    path: "/h/Library/Application Support/Code/User/mcp.json",
-    key: "servers",
+const WINDOWS = { USERPROFILE: "C:\\Users\\x", APPDATA: "D:\\Roaming" };
+
+const places: [string, Record<string, string>, string, string, "mcpServers" | "servers"][] = [
+  ["linux", { HOME: "/h" }, "claude", "/h/.config/Claude/claude_desktop_config.json", "mcpServers"],
+  ["linux", { HOME: "/h" }, "claude-code", "/h/.claude.json", "mcpServers"],
+  ["linux", { HOME: "/h" }, "cursor", "/h/.cursor/mcp.json", "mcpServers"],
+  ["linux", { HOME: "/h" }, "vscode", "/h/.config/Code/User/mcp.json", "servers"],
+  [
+    "linux",
+    { HOME: "/h", XDG_CONFIG_HOME: "/x" },
+    "claude",
+    "/x/Claude/claude_desktop_config.json",
+    "mcpServers",
+  ],
+  [
+    "linux",
+    { HOME: "/h", CLAUDE_CONFIG_DIR: "/h/alt" },
+    "claude-code",
+    "/h/alt/.claude.json",
+    "mcpServers",
+  ],
+  ["linux", {}, "/p/.vscode/mcp.json", "/p/.vscode/mcp.json", "servers"],
+  ["linux", {}, "/p/vscode/mcp.json", "/p/vscode/mcp.json", "mcpServers"],
+  [
+    "darwin",
+    { HOME: "/Users/x" },
+    "claude",
+    "/Users/x/Library/Application Support/Claude/claude_desktop_config.json",
+    "mcpServers",
+  ],
+  ["darwin", { HOME: "/Users/x" }, "claude-code", "/Users/x/.claude.json", "mcpServers"],
+  ["darwin", { HOME: "/Users/x" }, "cursor", "/Users/x/.cursor/mcp.json", "mcpServers"],
+  [
+    "darwin",
+    { HOME: "/Users/x" },
+    "vscode",
+    "/Users/x/Library/Application Support/Code/User/mcp.json",
+    "servers",
+  ],
+  ["win32", WINDOWS, "claude", "D:\\Roaming\\Claude\\claude_desktop_config.json", "mcpServers"],
+  ["win32", WINDOWS, "claude-code", "C:\\Users\\x\\.claude.json", "mcpServers"],
+  ["win32", WINDOWS, "cursor", "C:\\Users\\x\\.cursor\\mcp.json", "mcpServers"],
+  ["win32", WINDOWS, "vscode", "D:\\Roaming\\Code\\User\\mcp.json", "servers"],
+  [
+    "win32",
+    { USERPROFILE: "C:\\Users\\x" },
+    "vscode",
+    "C:\\Users\\x\\AppData\\Roaming\\Code\\User\\mcp.json",
+    "servers",
+  ],
+  ["win32", {}, "C:\\p\\.vscode\\mcp.json", "C:\\p\\.vscode\\mcp.json", "servers"],
+  ["win32", {}, "C:/p/.vscode/mcp.json", "C:\\p\\.vscode\\mcp.json", "servers"],
+];
+
+for (const [platform, env, client, path, key] of places) {
+  test(`on ${platform}, the servers of ${client} are in ${path}`, () => {
+    assert.deepEqual(clientFile(client, { env, platform }), { path, key });
   });
+}
+
+test("a client that is known by name needs a home", () => {
   assert.throws(() => clientFile("claude", { env: {}, platform: "linux" }), /HOME is not set/);
+  assert.throws(
+    () => clientFile("cursor", { env: { HOME: "/h" }, platform: "win32" }),
+    /USERPROFILE is not set/,
+  );
+});
+
+test("the file of before is kept beside the new one, and only when something changes", async (context) => {
+  const root = folder(context);
+  const path = join(root, "mcp.json");
+  writeFileSync(path, '{"a": 1}', { mode: 0o600 });
+  const first = await update(path);
+  assert.equal(first.backup, `${path}.postern.bak`);
+  assert.equal(readFileSync(first.backup!, "utf8"), '{"a": 1}');
+  assert.equal(statSync(first.backup!).mode & 0o777, 0o600);
+  const second = await update(path);
+  assert.equal(second.backup, undefined);
+  assert.equal(second.before, second.after);
+  assert.equal(readFileSync(first.backup!, "utf8"), '{"a": 1}');
 });

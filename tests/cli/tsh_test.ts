@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { PassThrough } from "node:stream";
 import { tsh } from "../../cli/commands/tsh.ts";
@@ -12,6 +12,7 @@ import { systemClock } from "../../identity/mod.ts";
 import { test, type TestContext } from "../support/harness.ts";
 import { testIdentity } from "../support/identity.ts";
 import { fixtureApp, startCluster } from "../support/relay_cluster.ts";
+import { testRole } from "../support/role.ts";
 
 const NO_TOOLS = { allowed: [], denied: ["*"] };
 
@@ -138,6 +139,11 @@ test("`tsh mcp ls` lists only what labels and words select", async (context) => 
   assert.deepEqual(await names("toString=x"), []);
   assert.deepEqual(await names("--search", "THINGS team=a"), ["search"]);
   assert.deepEqual(await names("--search=fil"), ["files"]);
+  assert.deepEqual(await names("--query", 'labels["env"] == "dev"'), ["search"]);
+  assert.deepEqual(await names("--query", 'hasPrefix(name, "fi") || labels.team == "a"'), [
+    "files",
+    "search",
+  ]);
   const { stdout } = await run("mcp", "ls", "-v", "-i", identityPath, "team=a");
   assert.match(stdout, / stdio mcp\+stdio:\/\/search \[read_\*\]/);
   assert.doesNotMatch(stdout, /\[!\]/);
@@ -161,6 +167,83 @@ test("`tsh mcp config` prints an entry that starts this program from anywhere", 
         args: ["mcp", "connect", "-i", "/id/identity", "--proxy", "x.test:443", "my-app"],
       },
     },
+  });
+});
+
+const ENTRY = (app: string, ...more: string[]) => ({
+  command: "/opt/postern/tsh-mcp",
+  args: ["mcp", "connect", "-i", "/id/identity", "--proxy", "x.test:443", ...more, app],
+});
+
+test("`tsh mcp config` needs one way to say which servers are meant", async (context) => {
+  const { run } = await setUp(context);
+  const where = ["mcp", "config", "-i", "/id", "--proxy=x:1"];
+  for (
+    const which of [[], ["a", "--all"], ["--all", "--labels=a=b"], ["a", '--query=name == "a"']]
+  ) {
+    await assert.rejects(run(...where, ...which), { code: "BAD_REQUEST" }, which.join(" "));
+  }
+  await assert.rejects(run(...where, "a", "--remove"), { code: "BAD_REQUEST" });
+  await assert.rejects(
+    run(...where, "--labels=a=b", "--remove", "--client-config=/x"),
+    { code: "BAD_REQUEST" },
+  );
+});
+
+test("`tsh mcp config` writes what is meant into a client's file, says what changes, and takes it out", async (context) => {
+  const { run, identityPath } = await setUp(context, {
+    TELEPORT_MCP_CONFIG_JSON_FORMAT: "compact",
+  });
+  const path = join(dirname(identityPath), "mcp.json");
+  const other = { command: "theirs", env: { API_KEY: "s3cret" } };
+  const before = JSON.stringify({ mcpServers: { other } });
+  writeFileSync(path, before);
+  const config = async (...args: string[]) =>
+    (await run(
+      "mcp",
+      "config",
+      "-i",
+      identityPath,
+      "--proxy=x.test:443",
+      `--client-config=${path}`,
+      ...args,
+    ))
+      .stdout;
+  const servers = () => JSON.parse(readFileSync(path, "utf8")).mcpServers;
+  const first = await config("--all", "--no-auto-reconnect");
+  assert.deepEqual(Object.keys(servers()), ["other", "teleport-mcp-files", "teleport-mcp-search"]);
+  assert.equal(servers()["teleport-mcp-files"].args.at(-2), "--no-auto-reconnect");
+  assert.match(first, /^\+ .*"teleport-mcp-files": \{$/m);
+  assert.match(first, /^Updated client configuration at:\n.*mcp\.json$/m);
+  // What else is in the file is nobody's business.
+  assert.doesNotMatch(first, /s3cret/);
+  assert.equal(readFileSync(`${path}.postern.bak`, "utf8"), before);
+  const second = await config("--query", 'name == "files"');
+  assert.match(second, /^- +"--no-auto-reconnect",$/m);
+  assert.match(await config("--labels", "team=a"), /^- +"--no-auto-reconnect",$/m);
+  assert.match(await config("files"), /^Nothing to change/);
+  assert.match(await config("--remove", "files"), /^- +"teleport-mcp-files": \{$/m);
+  assert.deepEqual(Object.keys(servers()), ["other", "teleport-mcp-search"]);
+  await config("--remove", "--all");
+  assert.deepEqual(servers(), { other });
+  // As the variable says.
+  assert.equal(readFileSync(path, "utf8").includes("\n"), false);
+});
+
+test("`tsh mcp config` prints entries alone, so that programs can read them", async (context) => {
+  const { run, identityPath, warned } = await setUp(context, { TELEPORT_PROXY: "x.test:443" });
+  const { stdout } = await run("mcp", "config", "-R", "-i", identityPath);
+  assert.deepEqual(Object.keys(JSON.parse(stdout).mcpServers), [
+    "teleport-mcp-files",
+    "teleport-mcp-search",
+  ]);
+  assert.match(warned(), /^Found MCP servers:\nfiles\nsearch\n/);
+  const named = await run("mcp", "config", "-i", "/id/identity", "--no-auto-reconnect", "a");
+  assert.deepEqual(JSON.parse(named.stdout), {
+    mcpServers: { "teleport-mcp-a": ENTRY("a", "--no-auto-reconnect") },
+  });
+  await assert.rejects(run("mcp", "config", "-i", identityPath, "--labels=env=none"), {
+    code: "NOT_FOUND",
   });
 });
 
@@ -261,10 +344,10 @@ test("readConnectLine() reads the line that MCP clients are configured with", ()
       "-i /id --proxy x:443 mcp connect --auto-reconnect my-app",
     ]
   ) assert.deepEqual(readConnectLine(line.split(" ")), expected, line);
-  const off = readConnectLine(
-    "mcp connect -i /id --proxy x:443 --no-auto-reconnect my-app".split(" "),
-  );
-  assert.deepEqual(off, { ...expected, autoReconnect: false });
+  for (const off of ["--no-auto-reconnect", "--no-reconnect"]) {
+    const line = `mcp connect -i /id --proxy x:443 ${off} my-app`.split(" ");
+    assert.deepEqual(readConnectLine(line), { ...expected, autoReconnect: false });
+  }
 });
 
 test("readConnectLine() leaves what is not such a line to the command library", () => {
@@ -280,4 +363,40 @@ test("readConnectLine() leaves what is not such a line to the command library", 
       "mcp ls connect",
     ]
   ) assert.equal(readConnectLine(line.split(" ")), undefined, line);
+});
+
+test("`tsh mcp call` prints what a tool answers, and says what is wrong", async (context) => {
+  const { run, cluster, identityPath } = await setUp(context);
+  const call = (...args: string[]) =>
+    run("mcp", "call", "-i", identityPath, `--proxy=${cluster.proxy}`, ...args);
+  const said = await call("fixture", "echo", '{"text": "one\\n\\u001b[1mtwo"}');
+  assert.deepEqual(said, { code: 0, stdout: "one\n\\x1b[1mtwo\n" });
+  const json = await call("fixture", "echo", '{"text": "x"}', "--format=json");
+  assert.deepEqual(JSON.parse(json.stdout), { content: [{ type: "text", text: "x" }] });
+  await assert.rejects(call("fixture", "nope"), {
+    message: /Cannot call "nope" of app "fixture": Unknown tool nope \[-32602\]/,
+  });
+  await assert.rejects(call("fixture", "echo", "{"), { code: "BAD_REQUEST", message: /not JSON/ });
+  await assert.rejects(call("fixture", "echo", "[]"), {
+    code: "BAD_REQUEST",
+    message: /no JSON object/,
+  });
+  await assert.rejects(call("none", "echo"), {
+    message: /Cannot reach app "none": \[MCP_TELEPORT_ERROR\]/,
+  });
+  while (cluster.agent.sessions > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+});
+
+test("`tsh mcp inspect` shows a server and the tools that may be used", async (context) => {
+  const { run, cluster, identityPath } = await setUp(context);
+  cluster.view.roles.set("tester", testRole("tester", ["e*"]));
+  const inspect = (...args: string[]) =>
+    run("mcp", "inspect", "-i", identityPath, `--proxy=${cluster.proxy}`, "fixture", ...args);
+  assert.equal(
+    (await inspect()).stdout,
+    "Server:   fixture 1\nProtocol: 2025-11-25\n\nTools (2):\n  echo\n  env\n",
+  );
+  const { tools, server } = JSON.parse((await inspect("-f", "json")).stdout);
+  assert.deepEqual(server, { name: "fixture", version: "1" });
+  assert.deepEqual(tools.map(({ name }: { name: string }) => name), ["echo", "env"]);
 });
