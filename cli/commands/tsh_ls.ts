@@ -1,5 +1,6 @@
 import { appTransport, type ListedApp } from "../../identity/mod.ts";
 import { formatTable } from "../table.ts";
+import { visible } from "../visible.ts";
 import { type AppSelection, ownLabels, selectApps } from "./_select_apps.ts";
 import type { TshHost } from "./_tsh_host.ts";
 import { surroundings, type TshOptions } from "./_tsh_options.ts";
@@ -17,7 +18,7 @@ export async function list(command: ListCommand, host: TshHost): Promise<void> {
   host.stdout.write(await format(apps.map(shownApp), command));
 }
 
-function shownApp({ name, description, uri, labels, tools }: ListedApp) {
+function shownApp({ name, description, uri, labels, tools, byRole }: ListedApp) {
   const { allowed, denied } = tools;
   return {
     name,
@@ -25,7 +26,7 @@ function shownApp({ name, description, uri, labels, tools }: ListedApp) {
     type: appTransport(uri) ?? uri,
     uri,
     labels: ownLabels(labels),
-    permissions: { mcp: { tools: { allowed, denied } } },
+    permissions: { mcp: { tools: { allowed, denied, ...(byRole && { byRole }) } } },
   };
 }
 
@@ -55,7 +56,20 @@ function textOf(apps: readonly Shown[], verbose: boolean): string {
       labelTexts(app.labels).join(","),
     ]),
   );
-  return apps.some((app) => allowsNone(app)) ? `${table}\n${FOOTNOTE}\n` : table;
+  const reasons = verbose ? apps.map(reasonsOf).join("") : "";
+  return `${table}${reasons}${apps.some(allowsNone) ? `\n${FOOTNOTE}\n` : ""}`;
+}
+
+/** Which role allows or denies what; a denial of any role wins over all that others allow. */
+function reasonsOf({ name, permissions }: Shown): string {
+  const { byRole = [] } = permissions.mcp.tools;
+  const lines = byRole.flatMap(({ role, allowed, denied }) => [
+    ...allowed.map((pattern) => `${pattern} allowed by role ${role}`),
+    ...denied.map((pattern) => `${pattern} denied by role ${role}`),
+  ]);
+  return lines.length === 0
+    ? ""
+    : `\n${visible(name)}:\n${lines.map((line) => `  ${visible(line)}\n`).join("")}`;
 }
 
 const FOOTNOTE =

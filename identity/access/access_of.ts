@@ -11,6 +11,7 @@ import {
 } from "../../policy/mod.ts";
 import type { Role, ToolPatterns } from "../../policy/mod.ts";
 import type { App } from "../app.ts";
+import type { RoleTools } from "../authority/api.ts";
 import type { ClusterView } from "../authority/view.ts";
 import type { Principal } from "../x509/claims.ts";
 
@@ -55,6 +56,14 @@ export function toolsOf(view: ClusterView, principal: Principal, app: App): Tool
   const roles = principal.roles.map((name) => view.role(name)).filter((role) => role !== undefined);
   const subject = { name: `bot-${principal.bot}`, traits: principal.traits };
   return toolPatterns(roles, subject, { ...app, approved: view.approved(app.name) });
+}
+
+/** The same of each role by itself, where it says anything: why a tool is allowed or denied. */
+export function toolsByRole(view: ClusterView, principal: Principal, app: App): RoleTools[] {
+  return principal.roles.map((role) => ({
+    role,
+    ...toolsOf(view, { ...principal, roles: [role] }, app),
+  })).filter(({ allowed, denied }) => allowed.length + denied.length > 0);
 }
 
 function denied(because: string): Access {

@@ -185,6 +185,13 @@ export interface ListedApp {
   readonly labels: Readonly<Record<string, string>>;
   /** Which of its tools the identity may call. */
   readonly tools: ToolPatterns;
+  /** What each role says about them by itself; an authority of before does not tell. */
+  readonly byRole?: readonly RoleTools[];
+}
+
+/** What one role says about an app's tools. */
+export interface RoleTools extends ToolPatterns {
+  readonly role: string;
 }
 
 /** The body of every refusal; the HTTP status follows from the code. */

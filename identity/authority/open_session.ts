@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { accessOf, effectivePrincipal, toolsOf } from "../access/access_of.ts";
+import { accessOf, effectivePrincipal, toolsByRole, toolsOf } from "../access/access_of.ts";
 import { lockedError, useLocked } from "../access/locked.ts";
 import { IdentityError } from "../error.ts";
 import { normalizePublicKey } from "../keys.ts";
@@ -94,7 +94,9 @@ export function listApps(cluster: Cluster, { claims }: Caller<IdentityClaims>): 
     principal,
     apps: reached.map((app) => {
       const { name, description, uri, labels } = app;
-      return { name, description, uri, labels, tools: toolsOf(cluster.view, principal, app) };
+      const tools = toolsOf(cluster.view, principal, app);
+      const byRole = toolsByRole(cluster.view, principal, app);
+      return { name, description, uri, labels, tools, byRole };
     }),
   };
 }

@@ -23,6 +23,10 @@ const APPS = [
     uri: "mcp+stdio://search",
     labels: { team: "a", env: "dev", "teleport.internal/app-sub-kind": "mcp" },
     tools: { allowed: ["read_*"], denied: ["read_all"] },
+    byRole: [
+      { role: "reader", allowed: ["read_*"], denied: [] },
+      { role: "guard", allowed: [], denied: ["read_all"] },
+    ],
   },
   { name: "files", description: "", uri: "mcp+stdio://", labels: {}, tools: NO_TOOLS },
 ];
@@ -122,7 +126,11 @@ test("`tsh mcp ls` writes JSON and YAML for programs", async (context) => {
       type: "stdio",
       uri: "mcp+stdio://search",
       labels: { env: "dev", team: "a" },
-      permissions: { mcp: { tools: { allowed: ["read_*"], denied: ["read_all"] } } },
+      permissions: {
+        mcp: {
+          tools: { allowed: ["read_*"], denied: ["read_all"], byRole: APPS[0]!.byRole },
+        },
+      },
     },
   ]);
   const yaml = await run("-i", identityPath, "mcp", "ls", "-f", "yaml");
@@ -147,6 +155,12 @@ test("`tsh mcp ls` lists only what labels and words select", async (context) => 
   const { stdout } = await run("mcp", "ls", "-v", "-i", identityPath, "team=a");
   assert.match(stdout, / stdio mcp\+stdio:\/\/search \[read_\*\]/);
   assert.doesNotMatch(stdout, /\[!\]/);
+  assert.ok(
+    stdout.endsWith(
+      "\nsearch:\n  read_* allowed by role reader\n  read_all denied by role guard\n",
+    ),
+    stdout,
+  );
   await assert.rejects(run("mcp", "ls", "-i", identityPath, "nope"), { code: "BAD_REQUEST" });
 });
 

@@ -198,9 +198,10 @@ test("no session without allow_reissue, without a role that reaches the app, or 
   await assert.rejects(authority.issue(bot, { roles: ["foreign"] }), refused("ACCESS_DENIED"));
 
   const identity = await authority.issue(bot);
-  assert.deepEqual((await authority.connect(identity).apps()).apps.map(({ name }) => name), [
-    app.name,
-  ]);
+  const { apps } = await authority.connect(identity).apps();
+  assert.deepEqual(apps.map(({ name }) => name), [app.name]);
+  // A role that does not reach the app says nothing about its tools.
+  assert.deepEqual(apps[0]!.byRole, [{ role: "dev", allowed: ["*"], denied: [] }]);
   await authority.addBot("robot", ["other"]);
   await assert.rejects(open(identity), refused("ACCESS_DENIED"), "a role taken acts at once");
   await authority.cluster.store.update((tx) =>
