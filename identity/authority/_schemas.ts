@@ -66,4 +66,8 @@ export const heartbeatRequest = z.strictObject({
   last_error: z.strictObject({ service: label, reason, at: time }).exactOptional(),
 });
 
-export const sessionRequest = z.strictObject({ app, publicKey });
+export const sessionRequest = z.strictObject({
+  app,
+  publicKey,
+  agent: z.string().min(1).max(512).exactOptional(),
+});

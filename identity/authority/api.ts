@@ -158,6 +158,8 @@ export interface SessionRequest {
   readonly app: string;
   /** The SPKI PEM of a key made for this session alone. */
   readonly publicKey: string;
+  /** The SPIFFE ID of the agent that has the session which is to go on, if it still serves the app. */
+  readonly agent?: string;
 }
 
 /** A session certificate, and the way to the agent that will accept it. */

@@ -82,10 +82,16 @@ export class LiveView implements ClusterView {
     return [...this.#resources.values()];
   }
 
-  /** An agent that serves the app, and the app as that agent describes it. */
-  agentOf(name: string): { readonly host: string; readonly app: App } | undefined {
-    for (const [host, { apps }] of this.#agents) {
-      const app = apps.find((served) => served.name === name);
+  /** An agent that serves the app, `preferred` if it does, and the app as that agent describes it. */
+  agentOf(
+    name: string,
+    preferred?: string,
+  ): { readonly host: string; readonly app: App } | undefined {
+    const servedBy = (host: string) =>
+      this.#agents.get(host)?.apps.find((served) => served.name === name);
+    const first = preferred === undefined ? [] : [preferred];
+    for (const host of [...first, ...this.#agents.keys()]) {
+      const app = servedBy(host);
       if (app) return { host, app };
     }
     return undefined;

@@ -52,7 +52,7 @@ async function grantSession(
       },
     );
   }
-  const place = cluster.view.agentOf(request.app);
+  const place = cluster.view.agentOf(request.app, hostOf(cluster, request.agent));
   const principal = effectivePrincipal(cluster.view, claims);
   if (!place) throw refusal(request.app, "no such app");
   const locked = cluster.view.locked(principal.roles, request.app);
@@ -80,6 +80,12 @@ async function grantSession(
     agent: spiffeId(cluster.name, { kind: "host", role: "agent", host: place.host }),
     hostCas: [cluster.keys.host.certificate],
   };
+}
+
+/** The agent behind a SPIFFE ID of this cluster. */
+function hostOf({ name }: Cluster, agent: string | undefined): string | undefined {
+  const prefix = spiffeId(name, { kind: "host", role: "agent", host: "" });
+  return agent?.startsWith(prefix) ? agent.slice(prefix.length) : undefined;
 }
 
 /** The apps that the caller's roles reach. */

@@ -25,10 +25,13 @@ export interface Way {
   readonly signal: AbortSignal;
 }
 
-/** Opens a connection for one session with `app`; throws `IdentityError` or `RelayError`. */
+/**
+ * Opens a connection for one session with `app`, at `agent` if it is known who has the session;
+ * throws `IdentityError` or `RelayError`.
+ */
 export async function dialSession(
   authority: AuthorityClient,
-  { app, ...way }: Way & { readonly app: string },
+  { app, agent, ...way }: Way & { readonly app: string; readonly agent?: string | undefined },
 ): Promise<Dialled> {
   // A key for this session alone; it is never written down.
   const { publicKey, privateKey } = generateKeyPairSync("ec", {
@@ -36,7 +39,11 @@ export async function dialSession(
     publicKeyEncoding: { type: "spki", format: "pem" },
     privateKeyEncoding: { type: "pkcs8", format: "pem" },
   });
-  const grant = await authority.openSession({ app, publicKey });
+  const grant = await authority.openSession({
+    app,
+    publicKey,
+    ...(agent !== undefined && { agent }),
+  });
   const stream = await connect(grant, privateKey, way);
   return { grant, stream };
 }

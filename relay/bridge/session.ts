@@ -45,6 +45,8 @@ export class Session {
   readonly #over = Promise.withResolvers<RelayError>();
   /** As the agent knows it, from its first certificate on. */
   #id: string | undefined;
+  /** Who has it, by SPIFFE ID. */
+  #agent: string | undefined;
   #resumable: Resumable | undefined;
   #notAfter = new Date(0);
   #closing = false;
@@ -142,7 +144,10 @@ export class Session {
     claim: () => Partial<Resumption> | undefined,
   ): Promise<void> {
     const { app, client, clock } = this.#options;
-    const { grant, stream } = await dialSession(authority, this.#options);
+    const { grant, stream } = await dialSession(authority, {
+      ...this.#options,
+      agent: this.#agent,
+    });
     // What is claimed to have come must not be added to any more, on no connection.
     this.#supersede();
     this.#exchange.disconnect();
@@ -153,6 +158,7 @@ export class Session {
       this.#handlers(greeted, (welcome, handlers) => {
         this.#check(welcome, resume?.session ?? grant.session);
         this.#id = welcome.session;
+        this.#agent = grant.agent;
         this.#resumable = resume && welcome.resume;
         this.#notAfter = new Date(new X509Certificate(grant.certificate).validTo);
         const { received = 0 } = welcome.resume ?? {};

@@ -173,6 +173,30 @@ test("a session is for one app, behind a ticket, and its certificate opens nothi
   }
 });
 
+test("of several agents that serve an app, the one that has the session is asked for", async (context) => {
+  const authority = await realAuthority(context);
+  await authority.addRole("dev", devRole);
+  await authority.addBot("robot", ["dev"]);
+  await authority.addApp(app);
+  const second = "b".repeat(32);
+  const serve = (apps: readonly App[]) =>
+    authority.cluster.store.update((tx) => tx.put("agent", second, { apps: [...apps] }));
+  await serve([app]);
+  const client = authority.connect(await authority.issue(await authority.join("robot")));
+  const id = (host: string) => `spiffe://example.test/agent/${host}`;
+  const granted = async (agent?: string) => {
+    const { publicKey } = generateKeyPair();
+    const request = { app: app.name, publicKey, ...(agent !== undefined && { agent }) };
+    return (await client.openSession(request)).agent;
+  };
+  assert.equal(await granted(id(AGENT)), id(AGENT));
+  assert.equal(await granted(id(second)), id(second));
+  assert.equal(await granted("spiffe://elsewhere.test/agent/x"), await granted());
+  // It serves the app no more: somebody else does.
+  await serve([]);
+  assert.equal(await granted(id(second)), id(AGENT));
+});
+
 test("no session without allow_reissue, without a role that reaches the app, or without the app", async (context) => {
   const authority = await realAuthority(context);
   await authority.addRole("dev", devRole);

@@ -67,11 +67,19 @@ test("a bridge whose connection is cut at any byte loses no call, and makes none
 });
 
 test("a cut connection costs neither the server its state nor the client an answer", async (context) => {
-  const { counting, cutter, state } = await start(context);
+  const { cluster, counting, cutter, state } = await start(context);
   await counting.greet();
   const before = await state();
+  const asked: unknown[] = [];
+  const open = cluster.authority.openSession;
+  cluster.authority.openSession = (request) => {
+    asked.push(request.agent);
+    return open(request);
+  };
   cutter.cut();
   assert.deepEqual(await state(), before);
+  // Of all agents that may serve the app, the one that has the session.
+  assert.deepEqual(asked, [cluster.authority.opened[0]!.agent]);
 });
 
 test("while the way is blocked requests wait, and go on once it is free", async (context) => {
