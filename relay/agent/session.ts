@@ -160,8 +160,6 @@ export class Session implements ChannelHandlers {
     const { channel, hello, verdict } = connection;
     const { epoch = 0, received = 0, secret = "" } = hello.resume ?? {};
     this.#epoch = epoch;
-    // Whatever the claims are worth, the connection before has been given up by its owner.
-    this.#exchange.disconnect();
     this.#return();
     this.#connection = connection;
     this.#recorder.resumed({ address: connection.address, certificate: this.claims.session })

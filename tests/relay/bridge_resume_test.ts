@@ -99,7 +99,7 @@ test("a request waits 45 s for a way, and is then told; an answer that comes lat
   const { client, cluster, counting, cutter, effects, state } = await start(context, { clock });
   await counting.greet();
   const before = await state();
-  const hanging = counting.request("hanging", "tools/call", { name: "hang" });
+  const hanging = counting.request("hanging", "tools/call", { name: "wait" });
   await state();
   cutter.block();
   // Once the bridge has noticed, whatever is asked waits as well.
@@ -117,9 +117,13 @@ test("a request waits 45 s for a way, and is then told; an answer that comes lat
   assert.match(first.error.message, /^\[MCP_NETWORK_UNAVAILABLE\] .*effect is unknown/);
   assert.match(second.error.message, /^\[MCP_NETWORK_UNAVAILABLE\] /);
   assert.doesNotMatch(second.error.message, /effect is unknown/);
+  // The answer comes at last; nobody waits for it, and the client would not know what it is.
+  writeFileSync(`${effects}.go`, "");
   cutter.heal();
   // A later request tries anew, and finds the same server.
   assert.deepEqual(await state(), before);
+  while (cluster.audit.of("mcp.session.response").length < 4) await turn();
+  await state();
   assert.equal(cluster.agent.sessions, 1);
   assert.equal(readFileSync(effects, "utf8"), "");
   client.stop.abort();
@@ -229,14 +233,17 @@ test("an answer to a server that is no more is not given to the next one", async
   await counting.request("dead", "tools/call", { name: "die" });
   assert.equal(await lost, "failure");
   await state();
-  client.received.splice(0);
-  client.onMessage = (message) => counting.take(message);
-  const answer = (name: string) =>
-    client.send({ jsonrpc: "2.0", id: 0, result: { roots: [{ uri: "file:///x", name }] } });
-  answer("late");
+  // The next server asks under the same id, and the late answer comes before its own.
+  client.onMessage = (message) => {
+    if (message.method === "roots/list") {
+      const roots = [{ uri: "file:///x", name: "late" }];
+      client.send({ jsonrpc: "2.0", id: 0, result: { roots } });
+    }
+    counting.take(message);
+  };
   await counting.count();
   await counting.count();
-  // It is asked under the same id, and hears what it was told itself.
+  // This call looks at the name that was answered.
   assert.equal(await counting.count(), "success");
 });
 
@@ -249,6 +256,19 @@ test("a server that ends whenever it is started is not started again and again",
   assert.match(error.message, /^\[MCP_UPSTREAM_ERROR\] .*exited with code 3/);
   const starts = cluster.audit.of("mcp.session.start").length;
   assert.ok(starts <= 3, `${starts} sessions`);
+});
+
+test("a server that ends as soon as it is greeted is replaced once, and then when it is asked for", async (context) => {
+  const { cluster, counting, serve } = await start(context);
+  await counting.greet();
+  serve("fragile");
+  await counting.request("dead", "tools/call", { name: "die" });
+  const { error } = await counting.request("later", "tools/call", { name: "wait" });
+  assert.match(error.message, /^\[MCP_UPSTREAM_ERROR\] /);
+  // A loop would show within that time; without one it decides nothing.
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  const starts = cluster.audit.of("mcp.session.start").length;
+  assert.ok(starts <= 6, `${starts} sessions`);
 });
 
 test("without reconnecting, a bridge ends with its connection, and so does its session", async (context) => {

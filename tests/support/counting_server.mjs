@@ -1,6 +1,6 @@
 // A small MCP server whose every call has an effect: a line in the file that it is given. It tells
 // progress before it answers, and asks its client something before every third answer.
-import { appendFileSync } from "node:fs";
+import { appendFileSync, existsSync } from "node:fs";
 import process from "node:process";
 import readline from "node:readline";
 
@@ -14,6 +14,7 @@ readline.createInterface({ input: process.stdin }).on("line", (line) => take(JSO
 
 function take({ id, method, params, result }) {
   if (method === undefined) return asked.get(id)?.(result);
+  if (method === "notifications/initialized" && version === "fragile") process.exit(9);
   if (id === undefined) return;
   switch (method) {
     case "initialize":
@@ -25,7 +26,7 @@ function take({ id, method, params, result }) {
           resources: { subscribe: true, listChanged: true },
           tools: { listChanged: true },
         },
-        serverInfo: { name: "counting", version },
+        serverInfo: { name: "counting", version: version === "fragile" ? "1" : version },
       });
     case "logging/setLevel":
       level = params.level;
@@ -49,7 +50,7 @@ function take({ id, method, params, result }) {
 function call(id, { name, arguments: { n } = {}, _meta }) {
   if (name === "state") return text(id, JSON.stringify({ pid: process.pid, level }));
   if (name === "die") return process.exit(7);
-  if (name === "hang") return;
+  if (name === "wait") return answerOnce(id);
   appendFileSync(effects, `${n}\n`);
   if (_meta?.progressToken !== undefined) {
     for (const progress of [1, 2]) {
@@ -63,6 +64,12 @@ function call(id, { name, arguments: { n } = {}, _meta }) {
     text(id, `${n} ${roots[0].name}`);
   });
   send({ id: question, method: "roots/list" });
+}
+
+/** As soon as the test says so. */
+function answerOnce(id) {
+  if (existsSync(`${effects}.go`)) return text(id, "late");
+  setTimeout(() => answerOnce(id), 2);
 }
 
 function text(id, value) {

@@ -72,6 +72,8 @@ async function openSession(proxy: string, identity: IdentityFile): Promise<Sessi
     timeout: 60_000,
   });
   const session = await Session.open(authority, {
+    resumes: false,
+    onLost: () => {},
     app: "my-mcp-server",
     proxy,
     client: "bench",
