@@ -6,6 +6,7 @@ import {
   hostId,
   HostIdentity,
   isTicketName,
+  keepRotating,
   offerPresetRoles,
   openCluster,
   readTicket,
@@ -63,6 +64,9 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
   const authorityIdentity = await identity("authority", authorityNames(cluster, config));
   const agentIdentity = await identity("agent", []);
 
+  keepRotating(cluster, ending.signal).catch((error: unknown) => {
+    log.error("Rotations of CAs go on no more", { error: String(error) });
+  });
   const authority = createPublicServer(cluster, authorityIdentity);
   resources.defer(() => authority.close());
   const telemetry = await openTelemetry(config, cluster, resources);

@@ -1,5 +1,6 @@
 import { Option } from "@commander-js/extra-typings";
 import { certAuthorityLine } from "../../identity/ssh/mod.ts";
+import { addRotate } from "./tctl_auth_rotate.ts";
 import type { Tctl, TctlRoot } from "./_tctl_root.ts";
 
 const TYPES = ["host", "user", "tls-host", "tls-user"] as const;
@@ -7,6 +8,7 @@ const TYPES = ["host", "user", "tls-host", "tls-user"] as const;
 /** `tctl auth`: the cluster's certificate authorities. */
 export function addAuth(root: TctlRoot, tctl: Tctl): void {
   const auth = root.command("auth").description("The certificate authorities of the cluster");
+  addRotate(auth, tctl);
   auth.command("export").description("Print the public side of the authorities; nothing secret")
     .addOption(
       new Option("--type <type>", "host, user (SSH), tls-host or tls-user (PEM); host and user")

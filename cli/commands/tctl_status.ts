@@ -1,3 +1,4 @@
+import { rotationText } from "./_rotation_text.ts";
 import { formatOption } from "./_tctl_root.ts";
 import type { Tctl, TctlRoot } from "./_tctl_root.ts";
 
@@ -12,9 +13,9 @@ export function addStatus(root: TctlRoot, tctl: Tctl): void {
         ["Cluster", status.cluster],
         ["Version", status.version],
         ...(status.publicAddress === undefined ? [] : [["Public address", status.publicAddress]]),
-        ...status.cas.map(({ kind, expires }) => [
+        ...status.cas.map(({ kind, expires, rotation }) => [
           `${kind} CA`,
-          `never rotated, valid until ${expires.slice(0, 10)}`,
+          `${rotationText(rotation)}, valid until ${expires.slice(0, 10)}`,
         ]),
         ...status.caPins.map((pin) => ["CA pin", pin]),
       ];

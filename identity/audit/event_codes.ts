@@ -17,6 +17,7 @@ export const EVENT_CODES = {
   "bot.update": ["TB002I"],
   "bot_instance.delete": ["PBI01I"],
   "cert.create": ["TC000I"],
+  "cert_authority.rotate": ["PCA01I"],
   "join_token.bound_keypair.join_state_verification_failed": ["PBK03W"],
   "join_token.bound_keypair.recovery": ["PBK01I"],
   "join_token.bound_keypair.rotation": ["PBK02I"],

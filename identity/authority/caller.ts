@@ -4,6 +4,7 @@ import type { BotClaims, Claims, IdentityClaims } from "../x509/claims.ts";
 import type { CertificateInfo } from "../x509/mod.ts";
 import { readCertificate, verifyCertificate } from "../x509/mod.ts";
 import type { Cluster } from "./cluster.ts";
+import { caOf } from "./cluster_keys.ts";
 import { botFields } from "./issue_recorded.ts";
 
 /** Who is calling: a proven certificate of the wanted kind, whose bot may act now. */
@@ -19,6 +20,8 @@ type MachineClaims<K extends MachineKind> = K extends "bot" ? BotClaims : Identi
 export interface Connection {
   /** The client certificate, DER. */
   readonly peer: Uint8Array | undefined;
+  /** A certificate that TLS does not accept: it proves nothing. */
+  readonly stranger?: Uint8Array | undefined;
   readonly remote: string;
 }
 
@@ -29,9 +32,10 @@ export interface Connection {
  */
 export async function identifyCaller<K extends MachineKind>(
   cluster: Cluster,
-  { peer, remote }: Connection,
+  { peer, remote, stranger }: Connection,
   kind: K,
 ): Promise<Caller<MachineClaims<K>>> {
+  if (!peer && stranger) await explainStranger(cluster, stranger);
   if (!peer) {
     throw new IdentityError("ACCESS_DENIED", "This call needs a client certificate", {
       hint: "Present the certificate that tbot wrote",
@@ -53,7 +57,7 @@ async function judge<K extends MachineKind>(
 ): Promise<MachineClaims<K>> {
   await verifyCertificate(
     certificate,
-    [cluster.keys.user.certificate],
+    cluster.view.userCas(),
     cluster.clock.now(),
     "client",
   );
@@ -67,6 +71,35 @@ async function judge<K extends MachineKind>(
   }
   demandStanding(cluster, claims as BotClaims | IdentityClaims);
   return claims as MachineClaims<K>;
+}
+
+/** Says of a certificate of this cluster which no CA of today has signed what has become of it. */
+async function explainStranger(cluster: Cluster, stranger: Uint8Array): Promise<void> {
+  let certificate: CertificateInfo;
+  try {
+    certificate = readCertificate(stranger);
+  } catch {
+    return;
+  }
+  if (certificate.cluster !== cluster.name) return;
+  const { keys, clock, view } = cluster;
+  const { lastRotated } = caOf(keys, "user");
+  if (lastRotated === undefined) return;
+  try {
+    await verifyCertificate(certificate, view.userCas(), clock.now(), "client");
+  } catch (error) {
+    if (!(error instanceof IdentityError) || error.code !== "CERTIFICATE_INVALID") return;
+    throw new IdentityError(
+      "CERTIFICATE_INVALID",
+      `Cannot accept the certificate of ${certificate.spiffeId}: no CA that the cluster trusts ` +
+        `signed it; the user CA was rotated at ${lastRotated}`,
+      {
+        hint: "Use the identity file that tbot writes now, not a copy; a tbot that was away " +
+          "during the rotation has to join anew, with a new token",
+        cause: error,
+      },
+    );
+  }
 }
 
 async function recordRefusal(

@@ -237,8 +237,8 @@ function explain(cause: unknown, { proxy }: ConnectOptions): unknown {
       "TLS_UNTRUSTED",
       `Cannot trust ${proxy}: ${error.message}`,
       {
-        hint: "Check the address; give tbot a CA pin from `tctl status`; an identity file of " +
-          "another cluster does not work here",
+        hint: "Check the address; give tbot the CA pins from `tctl status`; an identity file of " +
+          "another cluster, or a copy from before the cluster's CA was rotated, does not work",
         cause,
       },
     );

@@ -15,6 +15,7 @@ import type { LiveView } from "./live_view.ts";
 export interface Cluster {
   readonly name: string;
   readonly store: Store;
+  /** As of now: a rotation of the CAs changes them. */
   readonly keys: ClusterKeys;
   /** Follows the store without delay. */
   readonly view: LiveView;

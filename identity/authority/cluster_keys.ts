@@ -6,6 +6,7 @@ import { createSshCa } from "../ssh/mod.ts";
 import type { Store } from "../storage/store.ts";
 import type { Ca } from "../x509/mod.ts";
 import { createCa } from "../x509/mod.ts";
+import type { CaKeys, CaType, RotatingCa } from "./ca_rotation.ts";
 import { firstJwtKeys } from "./jwt_keys.ts";
 
 /**
@@ -19,6 +20,8 @@ export interface ClusterKeys {
   readonly host: Ca;
   readonly sshUser: SshCa;
   readonly sshHost: SshCa;
+  /** What is known of the CAs besides the keys that sign; nothing of one never rotated. */
+  readonly rotations?: Partial<Readonly<Record<CaType, Omit<RotatingCa, "active">>>>;
   readonly ticket: { readonly privateKey: string; readonly publicKey: string };
   /** Signs the heads of audit chains, and makes digests of what is redacted. */
   readonly audit: AuditKeys;
@@ -57,14 +60,50 @@ export function loadClusterKeys(store: Store, cluster: string, now: Date): Promi
   });
 }
 
-async function createKeys(cluster: string, notBefore: Date): Promise<StoredKeys> {
+/** One CA with its rotation. */
+export function caOf(keys: ClusterKeys, type: CaType): RotatingCa {
+  return { ...keys.rotations?.[type], active: { tls: keys[type], ssh: keys[SSH[type]] } };
+}
+
+/** The keys with one CA replaced. */
+export function withCa(keys: ClusterKeys, type: CaType, ca: RotatingCa): ClusterKeys {
+  const { active, ...rotation } = ca;
+  const rotations = { ...keys.rotations, [type]: rotation };
+  return { ...keys, [type]: active.tls, [SSH[type]]: active.ssh, rotations };
+}
+
+/** What is trusted of a CA, the one that signs first. */
+export function trustedOf(keys: ClusterKeys, type: CaType): readonly CaKeys[] {
+  const { active, additional } = caOf(keys, type);
+  return additional ? [active, additional] : [active];
+}
+
+/** The X.509 certificates of these, PEM. */
+export function trustedCertificates(keys: ClusterKeys, type: CaType): readonly string[] {
+  return trustedOf(keys, type).map(({ tls }) => tls.certificate);
+}
+
+const SSH = { host: "sshHost", user: "sshUser" } as const;
+
+/** Keys for a CA that begins now. */
+export async function createCaKeys(
+  cluster: string,
+  kind: CaType,
+  notBefore: Date,
+): Promise<CaKeys> {
   const notAfter = new Date(notBefore);
   notAfter.setUTCFullYear(notAfter.getUTCFullYear() + CA_YEARS);
+  return { tls: await createCa({ cluster, kind, notBefore, notAfter }), ssh: createSshCa() };
+}
+
+async function createKeys(cluster: string, notBefore: Date): Promise<StoredKeys> {
+  const user = await createCaKeys(cluster, "user", notBefore);
+  const host = await createCaKeys(cluster, "host", notBefore);
   return {
-    user: await createCa({ cluster, kind: "user", notBefore, notAfter }),
-    host: await createCa({ cluster, kind: "host", notBefore, notAfter }),
-    sshUser: createSshCa(),
-    sshHost: createSshCa(),
+    user: user.tls,
+    host: host.tls,
+    sshUser: user.ssh,
+    sshHost: host.ssh,
     ticket: createSigningKey(),
   };
 }

@@ -8,6 +8,8 @@ import { issueRecorded } from "./issue_recorded.ts";
 export interface HostCredentials {
   readonly certificate: string;
   readonly key: string;
+  /** The CA that signed it. */
+  readonly ca: string;
 }
 
 export interface HostRequest {
@@ -21,7 +23,10 @@ export interface HostRequest {
 const HOST_HOURS = 24;
 const RETRY_MS = 60_000;
 
-/** A host certificate that is replaced two thirds into its life, until the signal is aborted. */
+/**
+ * A host certificate that is replaced two thirds into its life, and at once when another CA signs,
+ * until the signal is aborted.
+ */
 export class HostIdentity {
   #current: HostCredentials;
 
@@ -49,7 +54,7 @@ export class HostIdentity {
   async #keepFresh(cluster: Cluster, request: HostRequest, signal: AbortSignal): Promise<void> {
     let wait = HOST_HOURS * 3_600_000 * 2 / 3;
     while (!signal.aborted) {
-      await cluster.clock.sleep(wait, signal);
+      await this.#rest(cluster, wait, signal);
       try {
         this.#current = await issue(cluster, request);
         wait = HOST_HOURS * 3_600_000 * 2 / 3;
@@ -58,9 +63,30 @@ export class HostIdentity {
           role: request.role,
           error: String(error),
         });
-        wait = RETRY_MS;
+        await cluster.clock.sleep(RETRY_MS, signal);
+        wait = 0;
       }
     }
+  }
+
+  async #rest({ clock, keys, view }: Cluster, ms: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    const wake = () => woken.abort();
+    const stop = view.subscribe(() => {
+      if (view.keys.host.certificate !== this.#current.ca) wake();
+    });
+    signal.addEventListener("abort", wake);
+    try {
+      if (keys.host.certificate === this.#current.ca && !signal.aborted) {
+        await clock.sleep(ms, woken.signal);
+      }
+    } catch (error) {
+      if (!woken.signal.aborted) throw error;
+    } finally {
+      stop();
+      signal.removeEventListener("abort", wake);
+    }
+    signal.throwIfAborted();
   }
 }
 
@@ -68,6 +94,7 @@ async function issue(cluster: Cluster, request: HostRequest): Promise<HostCreden
   const { publicKey, privateKey } = generateKeyPair();
   const names = [...new Set(request.names)];
   const now = cluster.clock.now();
+  const ca = cluster.keys.host.certificate;
   const certificate = await issueRecorded(cluster, {
     publicKey,
     claims: { kind: "host", role: request.role, host: request.host },
@@ -77,5 +104,5 @@ async function issue(cluster: Cluster, request: HostRequest): Promise<HostCreden
     ipAddresses: names.filter((name) => isIP(name) !== 0),
     usage: ["server"],
   });
-  return { certificate, key: privateKey };
+  return { certificate, key: privateKey, ca };
 }

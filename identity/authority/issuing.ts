@@ -4,6 +4,8 @@ import { issueSshCertificate } from "../ssh/mod.ts";
 import type { Claims } from "../x509/claims.ts";
 import type { IssuedCertificates, TrustBundle } from "./api.ts";
 import type { Cluster } from "./cluster.ts";
+import type { CaType } from "./ca_rotation.ts";
+import { type ClusterKeys, trustedCertificates, trustedOf } from "./cluster_keys.ts";
 import { issueRecorded } from "./issue_recorded.ts";
 import { publicKeyOf } from "../keys.ts";
 
@@ -45,15 +47,19 @@ export async function issueIdentityCertificates(
   return { tls: certificate, ssh, trust: trustBundle(cluster) };
 }
 
-/** The CAs that a member of the cluster trusts. */
+/** The CAs that a member of the cluster trusts; of each kind, the one that signs first. */
 export function trustBundle({ name, keys }: Cluster): TrustBundle {
   return {
     cluster: name,
-    hostCas: [keys.host.certificate],
-    userCas: [keys.user.certificate],
-    sshHostCas: [sshPublicKey(publicKeyOf(keys.sshHost.privateKey))],
-    sshUserCas: [sshPublicKey(publicKeyOf(keys.sshUser.privateKey))],
+    hostCas: trustedCertificates(keys, "host"),
+    userCas: trustedCertificates(keys, "user"),
+    sshHostCas: sshKeys(keys, "host"),
+    sshUserCas: sshKeys(keys, "user"),
   };
+}
+
+function sshKeys(keys: ClusterKeys, type: CaType): readonly string[] {
+  return trustedOf(keys, type).map(({ ssh }) => sshPublicKey(publicKeyOf(ssh.privateKey)));
 }
 
 /** The end of a lifetime that begins now, cut to each of the given ends. */

@@ -18,14 +18,16 @@ import type {
   LockTarget,
   RoleItem,
 } from "./cluster.ts";
+import { type ClusterKeys, trustedCertificates } from "./cluster_keys.ts";
 import type { ClusterView, Locked, Standing } from "./view.ts";
 
-const FOLLOWED: readonly ItemKind[] = ["agent", "app", "approval", "bot", "lock", "role"];
+const FOLLOWED: readonly ItemKind[] = ["agent", "app", "approval", "bot", "ca", "lock", "role"];
 
 export interface LiveViewOptions {
   readonly cluster: string;
   readonly store: Store;
-  readonly userCas: readonly string[];
+  /** As they were stored a moment ago. */
+  readonly keys: ClusterKeys;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -39,11 +41,13 @@ export class LiveView implements ClusterView {
   readonly #agents = new Map<string, AgentItem>();
   readonly #resources = new Map<string, AppItem>();
   readonly #approvals = new Map<string, ApprovalItem>();
+  #keys: ClusterKeys;
   readonly #listeners = new Set<() => void>();
 
   private constructor(options: LiveViewOptions) {
     this.cluster = options.cluster;
     this.#options = options;
+    this.#keys = options.keys;
   }
 
   static async open(options: LiveViewOptions): Promise<LiveView> {
@@ -56,8 +60,13 @@ export class LiveView implements ClusterView {
     return view;
   }
 
+  /** The keys of the cluster, for those who sign in this process. */
+  get keys(): ClusterKeys {
+    return this.#keys;
+  }
+
   userCas(): readonly string[] {
-    return this.#options.userCas;
+    return trustedCertificates(this.#keys, "user");
   }
 
   app(name: string): App | undefined {
@@ -158,6 +167,10 @@ export class LiveView implements ClusterView {
         return true;
       case "approval":
         keep(this.#approvals, name, item?.value as ApprovalItem | undefined);
+        return true;
+      case "ca":
+        if (name !== "keys" || item === undefined) return false;
+        this.#keys = item.value as ClusterKeys;
         return true;
       case "app":
         keep(this.#resources, name, item?.value as AppItem | undefined);

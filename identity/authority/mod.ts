@@ -8,6 +8,7 @@ export type { OpenClusterOptions } from "./open_cluster.ts";
 export { offerPresetRoles } from "./preset_roles.ts";
 export { createPublicServer } from "./public_server.ts";
 export type { PublicServer } from "./public_server.ts";
+export { keepRotating } from "./rotate_ca.ts";
 export { signAppToken } from "./sign_app_token.ts";
 export { isTicketName, readTicket } from "./ticket.ts";
 export type { Ticket } from "./ticket.ts";

@@ -36,8 +36,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<Cluster>
   const { store, clock, log } = options;
   const name = await settleName(store, options.name);
   const keys = await loadClusterKeys(store, name, clock.now());
-  const userCas = [keys.user.certificate];
-  const view = await LiveView.open({ cluster: name, store, userCas, clock, log });
+  const view = await LiveView.open({ cluster: name, store, keys, clock, log });
   const shipper = storeShipper({
     store,
     clock,
@@ -47,7 +46,18 @@ export async function openCluster(options: OpenClusterOptions): Promise<Cluster>
   const { mode = "strict", ...files } = options.audit ?? {};
   const audit = await AuditLog.open({ cluster: name, clock, log, mode, ...files, shipper });
   await recordRestore(store, audit);
-  return { name, store, keys, view, audit, issuers: new IssuerKeys(clock), clock, log };
+  return {
+    name,
+    store,
+    get keys() {
+      return view.keys;
+    },
+    view,
+    audit,
+    issuers: new IssuerKeys(clock),
+    clock,
+    log,
+  };
 }
 
 function settleName(store: Store, configured: string | undefined): Promise<string> {

@@ -8,6 +8,7 @@ import type { IdentityClaims } from "../x509/claims.ts";
 import type { AppList, SessionGrant, SessionRequest } from "./api.ts";
 import type { Caller } from "./caller.ts";
 import type { Cluster } from "./cluster.ts";
+import { trustedCertificates } from "./cluster_keys.ts";
 import { botFields, issueRecorded } from "./issue_recorded.ts";
 import { notAfter } from "./issuing.ts";
 import { signTicket, TICKET_SECONDS } from "./ticket.ts";
@@ -78,7 +79,7 @@ async function grantSession(
     certificate: issued,
     servername: signTicket(ticket, cluster.keys.ticket.privateKey),
     agent: spiffeId(cluster.name, { kind: "host", role: "agent", host: place.host }),
-    hostCas: [cluster.keys.host.certificate],
+    hostCas: trustedCertificates(cluster.keys, "host"),
   };
 }
 

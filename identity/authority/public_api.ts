@@ -34,6 +34,8 @@ import { jwks, openidConfiguration } from "./sign_app_token.ts";
 export interface PublicBindings {
   /** The client certificate, DER, whose key TLS has proven; not judged otherwise. */
   readonly peer: Uint8Array | undefined;
+  /** One that TLS does not accept, for the sake of an answer that says why. */
+  readonly stranger?: Uint8Array | undefined;
   readonly remote: string;
 }
 

@@ -10,7 +10,7 @@ import type { TLSSocket } from "node:tls";
 import { getRequestListener } from "@hono/node-server";
 import type { Cluster } from "./cluster.ts";
 import type { HostIdentity } from "./host_credentials.ts";
-import { publicApi } from "./public_api.ts";
+import { publicApi, type PublicBindings } from "./public_api.ts";
 
 export interface PublicServer {
   accept(socket: Socket): void;
@@ -32,6 +32,7 @@ export function createPublicServer(cluster: Cluster, identity: HostIdentity): Pu
     ...tlsOptions(cluster, credentials),
   });
   let served = credentials;
+  let trusted = cluster.view.userCas().join();
   const open = new Set<Socket>();
   server.on("request", listener as (request: unknown, response: unknown) => void);
   server.on("tlsClientError", (error) => {
@@ -47,8 +48,10 @@ export function createPublicServer(cluster: Cluster, identity: HostIdentity): Pu
       open.add(socket);
       socket.once("close", () => open.delete(socket));
       socket.setTimeout(REQUEST_MS, () => socket.destroy());
-      if (identity.credentials !== served) {
+      const cas = cluster.view.userCas().join();
+      if (identity.credentials !== served || cas !== trusted) {
         served = identity.credentials;
+        trusted = cas;
         server.setSecureContext(tlsOptions(cluster, served));
       }
       server.emit("connection", socket);
@@ -61,14 +64,14 @@ export function createPublicServer(cluster: Cluster, identity: HostIdentity): Pu
 }
 
 function tlsOptions(
-  { keys }: Cluster,
-  { certificate, key }: HostIdentity["credentials"],
+  { view }: Cluster,
+  { ca, certificate, key }: HostIdentity["credentials"],
 ): http2.SecureServerOptions {
   return {
     // The CA goes along, for clients that know it by its pin.
-    cert: certificate + keys.host.certificate,
+    cert: certificate + ca,
     key,
-    ca: [keys.user.certificate],
+    ca: [...view.userCas()],
     requestCert: true,
     rejectUnauthorized: false,
     minVersion: "TLSv1.3",
@@ -77,9 +80,10 @@ function tlsOptions(
   };
 }
 
-function bindings(request: IncomingMessage): { peer: Uint8Array | undefined; remote: string } {
+function bindings(request: IncomingMessage): PublicBindings {
   const stream = (request as { stream?: { session?: { socket: TLSSocket } } }).stream;
   const socket = stream?.session?.socket ?? request.socket as TLSSocket;
-  const raw = socket.authorized ? socket.getPeerCertificate().raw : undefined;
-  return { peer: raw, remote: socket.remoteAddress ?? "unknown" };
+  const { raw } = socket.getPeerCertificate();
+  const remote = socket.remoteAddress ?? "unknown";
+  return socket.authorized ? { peer: raw, remote } : { peer: undefined, stranger: raw, remote };
 }

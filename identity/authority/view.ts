@@ -7,7 +7,7 @@ import type { App } from "../app.ts";
  */
 export interface ClusterView {
   readonly cluster: string;
-  /** X.509 certificates, PEM, that sign sessions now. */
+  /** X.509 certificates, PEM, that sign sessions, or did and are still trusted. */
   userCas(): readonly string[];
   app(name: string): App | undefined;
   role(name: string): Role | undefined;

@@ -71,9 +71,11 @@ export async function verify(
     await verifyCertificate(certificate, view.userCas(), now, "client");
   } catch (error) {
     if (!(error instanceof IdentityError)) throw error;
-    return error.code === "CERTIFICATE_EXPIRED"
-      ? expired()
-      : refuse("CERTIFICATE_REFUSED", "The session's certificate is not accepted", error.message);
+    return error.code === "CERTIFICATE_EXPIRED" ? expired() : refuse(
+      "CERTIFICATE_REFUSED",
+      "The session's certificate is not accepted: no CA that the cluster trusts now has signed it",
+      error.message,
+    );
   }
 }
 

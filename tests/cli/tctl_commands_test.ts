@@ -363,6 +363,52 @@ async function setUp(context: TestContext) {
   return host;
 }
 
+test("`tctl auth rotate` goes through the phases, as `tctl status` shows", async (context) => {
+  const host = await setUp(context);
+  const rotate = (...args: string[]) => host.run("auth", "rotate", ...args);
+  for (const args of [[], ["--type=db"], ["--type=jwt"], ["--type=nothing"]]) {
+    await assert.rejects(rotate(...args), { code: "BAD_REQUEST", message: /^Cannot rotate a/ });
+  }
+  await assert.rejects(rotate("--type=host", "--manual"), { code: "BAD_REQUEST" });
+  await assert.rejects(rotate("--type=host", "--phase=update_clients"), { hint: /--manual/ });
+  await assert.rejects(rotate("--type=host", "--manual", "--phase=standby"), {
+    code: "BAD_REQUEST",
+    message: /^Cannot take the host CA to phase standby: it is in standby/,
+  });
+  const row = async (type: string) =>
+    (await host.run("status")).split("\n").find((line) => line.startsWith(`${type} CA`));
+  const date = "[A-Z][a-z]{2} [ 1-3]\\d \\d\\d:\\d\\d:\\d\\d UTC";
+  const words = {
+    init: "initialized",
+    update_clients: "rotating clients",
+    update_servers: "rotating servers",
+    rollback: "rolling back",
+  };
+  for (const [phase, text] of Object.entries(words)) {
+    assert.equal(
+      await rotate("--type=host", "--manual", `--phase=${phase}`),
+      `Updated rotation phase to "${phase}". To check status use 'tctl status'\n`,
+    );
+    const line = `^host CA  ${text} \\(mode: manual, started: ${date}, ending: ${date}\\), valid`;
+    assert.match(await row("host") ?? "", new RegExp(line));
+    assert.match(await row("user") ?? "", /never rotated/);
+    assert.equal((await host.run("status")).match(/sha256:/g)?.length, 2);
+    assert.equal((await host.run("auth", "export", "--type=tls-host")).match(/BEGIN/g)?.length, 2);
+    assert.equal((await host.run("auth", "export", "--type=host")).split("\n").length, 3);
+  }
+  await rotate("--type=host", "--manual", "--phase=standby");
+  assert.match(await row("host") ?? "", /never rotated/);
+  assert.equal(
+    await rotate("--type=user", "--grace-period=3h"),
+    "Initiated certificate authority rotation. To check status use 'tctl status'\n",
+  );
+  assert.match(await row("user") ?? "", /initialized \(mode: auto, /);
+  for (const phase of ["update_clients", "update_servers", "standby"]) {
+    await rotate("--type=user", "--manual", `--phase=${phase}`);
+  }
+  assert.match(await row("user") ?? "", new RegExp(`^user CA  rotated ${date}, valid until `));
+});
+
 test("`tctl auth export` prints the public side of each CA, and nothing secret", async (context) => {
   const host = await setUp(context);
   const run = (...args: string[]) => host.run("auth", "export", ...args);

@@ -89,6 +89,7 @@ export const EVENTS: Readonly<Record<EventType, readonly EventFields[]>> = {
   "bot.create": [{ code: "TB001I", fields: `${ADMIN} roles` }],
   "bot.update": [{ code: "TB002I", fields: `${ADMIN} roles` }],
   "bot.delete": [{ code: "TB003I", fields: ADMIN }],
+  "cert_authority.rotate": [{ code: "PCA01I", fields: "user ca_type phase mode" }],
   "bot_instance.delete": [{ code: "PBI01I", fields: ADMIN }],
   "store.backup": [{ code: "PST01I", fields: `${ADMIN} bytes` }],
   "store.restored": [{ code: "PST02W", fields: "restored_at epoch locks_kept tokens_void" }],

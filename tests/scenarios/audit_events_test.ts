@@ -131,6 +131,9 @@ async function administer(guide: Guide): Promise<void> {
   const locks = JSON.parse(await guide.tctl("get", "lock", "--format=json"));
   await guide.tctl("rm", `lock/${[locks].flat()[0].metadata.name}`);
   await guide.tctl("bots", "rm", "other");
+  for (const phase of ["init", "rollback", "standby"]) {
+    await guide.tctl("auth", "rotate", "--type=user", "--manual", `--phase=${phase}`);
+  }
   await guide.tctl("mcp", "approve", "far", "pay", "--sha256", "b".repeat(64));
   await guide.tctl("mcp", "revoke", "far", "pay");
 }

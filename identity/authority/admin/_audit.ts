@@ -5,7 +5,7 @@ import type { Cluster, LockItem, MethodTokenItem, TokenItem } from "../cluster.t
 import type { ResourceKind } from "./admin.ts";
 
 /** Whoever may open the data directory: the operating system knows who that is, we do not. */
-const LOCAL_ADMIN = "local-admin";
+export const LOCAL_ADMIN = "local-admin";
 
 type Change = "created" | "updated" | "deleted";
 

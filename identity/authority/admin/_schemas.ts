@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { ZodType } from "zod";
 import type { Admin } from "./admin.ts";
 import { RESOURCE_KINDS } from "./admin.ts";
+import { CA_TYPES, ROTATION_PHASES } from "../ca_rotation.ts";
 import { MAX_TEXT_CHARS } from "./_documents.ts";
 
 const MAX_LIST = 1000;
@@ -27,6 +28,12 @@ type Schemas = { readonly [K in keyof Admin]: ZodType<Parameters<Admin[K]>[0]> }
 export const operationSchemas: Schemas = {
   status: nothing,
   trust: nothing,
+  rotateCa: z.strictObject({
+    type: z.enum(CA_TYPES),
+    phase: z.enum(ROTATION_PHASES).exactOptional(),
+    mode: z.enum(["manual", "auto"]),
+    graceSeconds: ttl,
+  }),
   createResources: z.strictObject({
     text: z.string().max(MAX_TEXT_CHARS),
     file: text,

@@ -7,13 +7,19 @@ import type { SignedHead } from "../../audit/chain.ts";
 import type { AuditEvent } from "../../audit/event.ts";
 import type { IdTokenMethod } from "../../join/mod.ts";
 import type { TrustBundle } from "../api.ts";
+import type { CaType } from "../ca_rotation.ts";
 import type { HeartbeatItem } from "../cluster.ts";
+import type { RotateRequest, RotationStatus } from "../rotate_ca.ts";
+
+export type { RotateRequest, RotationStatus };
 
 /** Every method throws `IdentityError`. */
 export interface Admin {
   status(request: Record<never, never>): Promise<ClusterStatus>;
   /** The CAs, as anybody may have them. */
   trust(request: Record<never, never>): Promise<TrustBundle>;
+  /** Takes a CA to a phase of its rotation. */
+  rotateCa(request: RotateRequest): Promise<RotationStatus>;
   /** All documents of a text, or none when one of them cannot be used. */
   createResources(request: CreateRequest): Promise<ResourceChange[]>;
   getResources(request: GetRequest): Promise<Resource[]>;
@@ -99,11 +105,17 @@ export type ResourceKind = typeof RESOURCE_KINDS[number];
 export interface ClusterStatus {
   readonly cluster: string;
   readonly version: string;
-  readonly cas: readonly { readonly kind: "host" | "user"; readonly expires: string }[];
+  readonly cas: readonly CaStatus[];
   /** `sha256:<hex>`, for tbot's `--ca-pin`. */
   readonly caPins: readonly string[];
   /** `host:port` that clients use, once an authority has run. */
   readonly publicAddress?: string;
+}
+
+export interface CaStatus {
+  readonly kind: CaType;
+  readonly expires: string;
+  readonly rotation: RotationStatus;
 }
 
 export interface CreateRequest {

@@ -16,6 +16,7 @@ export function adminClient(socketPath: string): Admin {
   return {
     status: call("status"),
     trust: call("trust"),
+    rotateCa: call("rotateCa"),
     createResources: call("createResources"),
     getResources: call("getResources"),
     removeResource: call("removeResource"),

@@ -2,8 +2,10 @@ import { headsIn } from "../../audit/store_shipper.ts";
 import type { AuditEvent } from "../../audit/event.ts";
 import type { Cluster } from "../cluster.ts";
 import { trustBundle } from "../issuing.ts";
+import { rotateCa } from "../rotate_ca.ts";
 import type { Admin } from "./admin.ts";
 import type { LocalAgent } from "./_local_agent.ts";
+import { LOCAL_ADMIN } from "./_audit.ts";
 import { approveTool, appTools, listApprovals, revokeTool } from "./approvals.ts";
 import { backUpCluster } from "./back_up_cluster.ts";
 import { addBot, listBots, listInstances, removeBot, updateBot } from "./bots.ts";
@@ -21,6 +23,7 @@ export function createAdmin(cluster: Cluster, agent?: LocalAgent): Admin {
   return {
     status: () => clusterStatus(cluster),
     trust: () => Promise.resolve(trustBundle(cluster)),
+    rotateCa: (request) => rotateCa(cluster, request, LOCAL_ADMIN),
     createResources: (request) => createResources(cluster, request),
     getResources: (request) => getResources(cluster, request),
     removeResource: (request) => removeResource(cluster, request),
