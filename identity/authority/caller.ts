@@ -69,6 +69,8 @@ async function judge<K extends MachineKind>(
       { hint: kind === "identity" ? "Use an identity file that tbot wrote to a destination" : "" },
     );
   }
+  // INVARIANT (closed): a lock of another authority counts from its commit on, not from the news.
+  await cluster.store.catchUp();
   demandStanding(cluster, claims as BotClaims | IdentityClaims);
   return claims as MachineClaims<K>;
 }

@@ -189,6 +189,10 @@ class PostgresStore implements Store {
     return this.#deliveries.subscribe(listener);
   }
 
+  catchUp(): Promise<void> {
+    return this.#deliveries.catchUp();
+  }
+
   lastNumber(writer: string): Promise<number> {
     return this.#reader.read(async (sql) => {
       const [row] = await sql`SELECT first + count - 1 AS number FROM postern.records

@@ -84,6 +84,11 @@ export interface Store extends Reader {
   update<T>(work: (transaction: Transaction) => Promise<T>, options?: UpdateOptions): Promise<T>;
   /** Calls `listener` after each commit; returns how to stop that. */
   subscribe(listener: (changes: readonly Change[]) => void): () => void;
+  /**
+   * Resolves once listeners have been told of all that was committed before the call, by whichever
+   * process: what they keep is then as strict as the store itself.
+   */
+  catchUp(): Promise<void>;
   /** The number of the newest record of a writer's chain that is here, 0 for none. */
   lastNumber(writer: string): Promise<number>;
   /** The newest `limit` events as they were written, oldest first. */
