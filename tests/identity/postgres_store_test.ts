@@ -243,3 +243,36 @@ test("no error tells the password or what was to be written", async () => {
     return true;
   });
 }, onPostgres);
+
+test(
+  "a database is spoken to over TLS, and has to prove that it is the one that is meant",
+  async (context) => {
+    const server = await startPostgres({ tls: true });
+    const plain = await server.newDatabase();
+    const at = (host: string, options: string) =>
+      `${plain.replace("127.0.0.1", host)}?sslmode=${options}`;
+    const trusting = `&sslrootcert=${server.certificate}`;
+    const store = await open(context, at("localhost", `verify-full${trusting}`));
+    await store.update((tx) => tx.put("role", "a", 1));
+    assert.equal((await store.get("role", "a"))?.value, 1);
+    const rows = await query(
+      plain,
+      "SELECT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) " +
+        "WHERE application_name = 'postern'",
+    );
+    assert.deepEqual([...new Set(rows.map(({ ssl }) => ssl))], [true]);
+    const patienceMs = 300;
+    for (const url of [at("localhost", "verify-full"), at("127.0.0.1", `verify-full${trusting}`)]) {
+      await assert.rejects(
+        openPostgresStore({ url, now, patienceMs }),
+        { code: "UNAVAILABLE" },
+        url,
+      );
+    }
+    await (await openPostgresStore({ url: at("127.0.0.1", "require"), now })).close();
+    const inTheClear = await (await sharedPostgres()).newDatabase();
+    const url = `${inTheClear}?sslmode=require`;
+    await assert.rejects(openPostgresStore({ url, now, patienceMs }), { code: "UNAVAILABLE" });
+  },
+  onPostgres,
+);

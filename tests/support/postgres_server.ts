@@ -18,6 +18,8 @@ export const NO_POSTGRES: string | false = BINARIES === undefined
 
 export interface PostgresServer {
   readonly port: number;
+  /** The file of its own certificate, for `localhost` alone, when it has one. */
+  readonly certificate: string | undefined;
   /** The connection string of a new, empty database. */
   newDatabase(): Promise<string>;
   /** Ends it as `pg_ctl stop -m immediate` would, and starts it on the same port. */
@@ -34,12 +36,17 @@ export function sharedPostgres(): Promise<PostgresServer> {
 
 /** A server of its own, for a test that stops it. */
 export async function startPostgres(
-  settings: readonly string[] = ["fsync=off", "full_page_writes=off"],
+  options: { readonly tls?: boolean } = {},
 ): Promise<PostgresServer> {
   const root = mkdtempSync(join(tmpdir(), "postern-pg-"));
   const data = join(root, "data");
+  const tls = options.tls ? makeCertificate(root) : undefined;
   const user = unprivileged();
-  if (user) chownSync(root, user.uid, user.gid);
+  if (user) {
+    for (const path of [root, ...tls ? [tls.key, tls.certificate] : []]) {
+      chownSync(path, user.uid, user.gid);
+    }
+  }
   chmodSync(root, 0o700);
   const run = (name: string, args: readonly string[]) => {
     const { status, stdout, stderr } = spawnSync(join(BINARIES!, name), args, {
@@ -52,14 +59,15 @@ export async function startPostgres(
   run("initdb", ["-D", data, "-U", "postern", "-A", "trust", "-E", "UTF8", "--no-sync"]);
   const port = await freePort();
   const start = () => {
-    const options = [
+    const settings = [
       ...["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=60"],
-      ...settings,
+      ...["fsync=off", "full_page_writes=off"],
+      ...tls ? ["ssl=on", `ssl_cert_file=${tls.certificate}`, `ssl_key_file=${tls.key}`] : [],
     ].flatMap((setting) => ["-c", setting]);
     run("pg_ctl", [
       "start",
       ...["-D", data, "-w", "-t", "60", "-l", join(root, "log")],
-      ...["-o", `-p ${port} ${options.join(" ")}`],
+      ...["-o", `-p ${port} ${settings.join(" ")}`],
     ]);
   };
   const stop = () => run("pg_ctl", ["stop", "-D", data, "-m", "immediate", "-w"]);
@@ -67,6 +75,7 @@ export async function startPostgres(
   start();
   return {
     port,
+    certificate: tls?.certificate,
     start,
     stop,
     newDatabase: async () => {
@@ -93,6 +102,18 @@ function removeAfterUs(root: string, data: string): void {
     rm -rf "$3"`;
   const start = `(sh -c '${script}' - "$@") </dev/null >/dev/null 2>&1 &`;
   spawnSync("sh", ["-c", start, "-", `${process.pid}`, data, root], { stdio: "ignore" });
+}
+
+function makeCertificate(folder: string): { key: string; certificate: string } {
+  const [key, certificate] = [join(folder, "key.pem"), join(folder, "certificate.pem")];
+  const made = spawnSync("openssl", [
+    ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"],
+    ...["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"],
+    ...["-keyout", key, "-out", certificate],
+  ], { encoding: "utf8" });
+  if (made.status !== 0) throw new Error(`openssl failed: ${made.stderr}`);
+  chmodSync(key, 0o600);
+  return { key, certificate };
 }
 
 function findBinaries(): string | undefined {
