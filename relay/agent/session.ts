@@ -47,6 +47,9 @@ import type { Listened, Upstream, UpstreamHandlers } from "./upstream/upstream.t
 /** Answers of a server that may wait for their audit records; beyond it the server waits too. */
 const MAX_LANE_BYTES = 4 * 1024 * 1024;
 
+/** How long a session is kept whose bridge may not have seen WELCOME. */
+const UNCONFIRMED_MS = 60_000;
+
 /** A connection of a session, and what was proved and said on it. */
 export interface Connection {
   readonly admission: Admission;
@@ -323,13 +326,16 @@ export class Session implements ChannelHandlers {
   /** Whether a lost connection may be followed by another one. */
   #mayReturn(error: Error | undefined): boolean {
     if (error === undefined || this.ended || this.#secret === undefined) return false;
-    // One that has never seen WELCOME cannot show what is in it.
-    return this.#confirmed && (!(error instanceof RelayError) || error.code === "UNREACHABLE");
+    return !(error instanceof RelayError) || error.code === "UNREACHABLE";
   }
 
   /** The bridge is away: the session is kept, within bounds. */
   #wait(): void {
-    const { clock, limits: { unreachedMs }, unreached } = this.#options;
+    const { clock, limits, unreached } = this.#options;
+    // A bridge that has never seen WELCOME cannot show what is in it, and nobody can tell.
+    const unreachedMs = this.#confirmed
+      ? limits.unreachedMs
+      : Math.min(limits.unreachedMs, UNCONFIRMED_MS);
     this.#exchange.disconnect();
     const away = this.#away = new AbortController();
     const end = exceeded(

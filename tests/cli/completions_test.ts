@@ -32,9 +32,11 @@ test("the shell is told commands, options and their values", () => {
     words(run("tbot", "complete", "--", "start", "identity", "--all")).includes("--allow-reissue"),
   );
   assert.deepEqual(words(run("tsh", "complete", "--", "mcp", "")).sort(), [
+    "call",
     "config",
     "connect",
     "help",
+    "inspect",
     "ls",
   ]);
 });

@@ -470,15 +470,20 @@ test("sessions whose bridge is away make room for those that are there", async (
   assert.equal(await gone.outcome(), "SESSION_UNKNOWN");
 });
 
-test("a session ends with its connection if the bridge cannot resume, or has seen no WELCOME", async (context) => {
-  const { cluster } = await setUp(context);
+test("a session ends with its connection if the bridge cannot resume, and soon if it may have seen no WELCOME", async (context) => {
+  const clock = new ManualClock();
+  const { cluster } = await setUp(context, { clock });
   const old = await connectRaw(cluster, await cluster.issue());
   await old.hello().welcomed.promise;
   assert.equal(old.welcome!.resume, undefined);
   old.stream.destroy();
+  while (cluster.agent.sessions > 0) await turn();
   const early = await connectRaw(cluster, await cluster.issue());
   await early.hello({ resume: {} }).welcomed.promise;
   early.stream.destroy();
+  await clock.sleeping(60_000);
+  assert.equal(cluster.agent.sessions, 1);
+  clock.advance(60_000);
   while (cluster.agent.sessions > 0) await turn();
 });
 
