@@ -100,6 +100,7 @@ async function run(
       reload,
       log,
       status,
+      watchRotation: true,
       ...(openTunnel && { openTunnel }),
     });
   } finally {

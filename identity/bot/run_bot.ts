@@ -8,6 +8,7 @@ import { runLoop } from "./_loop.ts";
 import type { Loop, LoopContext } from "./_loop.ts";
 import { openBotIdentity } from "./bot_identity.ts";
 import type { BotIdentity, Connect } from "./bot_identity.ts";
+import { watchCaRotation } from "./ca_rotation.ts";
 import type { BotConfig } from "./config.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { lockStorage } from "./lock.ts";
@@ -30,6 +31,8 @@ export interface RunBotOptions {
   readonly status?: BotStatus;
   /** Makes the listeners of tunnels; without it there can be none. */
   readonly openTunnel?: OpenTunnel;
+  /** Looks whether a CA of the cluster is being rotated; regular renewals alone without it. */
+  readonly watchRotation?: boolean;
   /** From 0 to 1, as `Math.random` (default). */
   readonly random?: () => number;
 }
@@ -125,6 +128,7 @@ async function runForever(
         await usable.promise;
         await runLoop(workerLoop(worker, bot), context);
       }),
+      ...(options.watchRotation ? [followRotation(options, bot, usable.promise, context)] : []),
     ].map((loop) =>
       loop.catch((error) => {
         // One loop that cannot go on ends the others, and then the bot.
@@ -139,6 +143,16 @@ async function runForever(
     await heartbeat?.settled();
     options.signal.removeEventListener("abort", end);
   }
+}
+
+async function followRotation(
+  { config: { renewalInterval } }: RunBotOptions,
+  bot: BotIdentity,
+  usable: Promise<void>,
+  context: LoopContext,
+): Promise<void> {
+  await usable;
+  await watchCaRotation({ ...context, bot, renewalInterval });
 }
 
 interface BotHooks {
