@@ -23,6 +23,7 @@ export const CONDITION_FIELDS = [
   "app_labels",
   "app_labels_expression",
   "mcp",
+  "rules",
 ] as const;
 
 export const MCP_FIELDS = ["tools", "resources", "prompts"] as const;
@@ -36,8 +37,98 @@ export const OPTION_FIELDS = [
   "lock",
 ] as const;
 
-/** `rules` and `impersonate` belong to the authority, which reads them from `Role.resource`. */
-export const AUTHORITY_FIELDS: ReadonlySet<string> = new Set(["rules", "impersonate"]);
+export const RULE_FIELDS = ["resources", "verbs"] as const;
+
+/** What rules can speak of here, by the original's names. */
+export const ADMIN_RESOURCES = [
+  "app",
+  "bot",
+  "bot_instance",
+  "cert_authority",
+  "cluster_auth_preference",
+  "event",
+  "lock",
+  "role",
+  "session_tracker",
+  "token",
+] as const;
+
+export const ADMIN_VERBS = [
+  "list",
+  "read",
+  "readnosecrets",
+  "create",
+  "update",
+  "delete",
+] as const;
+
+/** Accepted, and without effect: verbs for what is not here. */
+export const OTHER_ADMIN_VERBS: ReadonlySet<string> = new Set([
+  "create_enroll_token",
+  "enroll",
+  "rotate",
+  "use",
+]);
+
+/** Accepted, and without effect: what the original's own roles and documentation speak of. */
+export const OTHER_ADMIN_RESOURCES: ReadonlySet<string> = new Set([
+  "access_list",
+  "access_monitoring_rule",
+  "access_request",
+  "app_server",
+  "audit_query",
+  "auth_connector",
+  "auth_server",
+  "cluster_alert",
+  "cluster_audit_config",
+  "cluster_config",
+  "cluster_maintenance_config",
+  "cluster_name",
+  "cluster_networking_config",
+  "connection_diagnostic",
+  "crown_jewel",
+  "db",
+  "db_server",
+  "db_service",
+  "device",
+  "discovery_config",
+  "github",
+  "host_cert",
+  "installer",
+  "instance",
+  "integration",
+  "kube_cluster",
+  "kube_server",
+  "license",
+  "login_rule",
+  "network_restrictions",
+  "node",
+  "oidc",
+  "plugin",
+  "proxy",
+  "remote_cluster",
+  "saml",
+  "saml_idp_service_provider",
+  "security_report",
+  "server_info",
+  "session",
+  "session_recording_config",
+  "ssh_session",
+  "trusted_cluster",
+  "tunnel_connection",
+  "ui_config",
+  "user",
+  "user_group",
+  "vnet_config",
+  "web_session",
+  "web_token",
+  "windows_desktop",
+  "windows_desktop_service",
+  "workload_identity",
+]);
+
+/** Belongs to the authority, which gives each bot its roles by itself. */
+export const AUTHORITY_FIELDS: ReadonlySet<string> = new Set(["impersonate"]);
 
 /** Kept, not enforced: conditions of other protocols. */
 export const OTHER_CONDITION_FIELDS: ReadonlySet<string> = new Set([

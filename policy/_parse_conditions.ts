@@ -14,6 +14,7 @@ import {
   OTHER_CONDITION_FIELDS,
   TOOL_FIELDS,
 } from "./_known_fields.ts";
+import { parseResourceRules } from "./_parse_resource_rules.ts";
 import type { RuleRef } from "./decision.ts";
 import { type Expression, parseExpression } from "./expression.ts";
 import { compilePattern } from "./pattern/mod.ts";
@@ -51,6 +52,7 @@ export function parseConditions(
   const labels = fields.get("app_labels");
   const expression = fields.get("app_labels_expression");
   const namespaces = fields.get("namespaces");
+  const rules = fields.get("rules");
   const mcp = fields.get("mcp");
   const mcpMap = mcp && asMap(mcp.value, `${path}.mcp`, findings);
   const lists = mcpMap
@@ -69,6 +71,7 @@ export function parseConditions(
     tools: tools ? readTools(tools.value, `${path}.mcp.tools`, context) : [],
     resources: resources && readPatterns(resources.value, `${path}.mcp.resources`, context),
     prompts: prompts && readPatterns(prompts.value, `${path}.mcp.prompts`, context),
+    rules: rules ? parseResourceRules(rules, `${path}.rules`, context) : [],
   };
 }
 

@@ -2,6 +2,13 @@
  * Policy: roles in, decisions out. Pure and total; nothing here reads a file, a clock or the
  * network.
  */
+export {
+  type AdminDecision,
+  type AdminResource,
+  type AdminRight,
+  type AdminVerb,
+  decideAdmin,
+} from "./admin_access.ts";
 export type { AppPolicy, ToolCall } from "./app_policy.ts";
 export type { Ask, What } from "./ask.ts";
 export { compilePolicy } from "./compile_policy.ts";

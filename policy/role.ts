@@ -28,6 +28,15 @@ export interface Conditions {
   /** `undefined` when the field is absent: on the allow side that is "not restricted". */
   readonly resources: readonly PatternRule[] | undefined;
   readonly prompts: readonly PatternRule[] | undefined;
+  /** What the holder may do to the cluster's own resources. */
+  readonly rules: readonly ResourceRule[];
+}
+
+/** Verbs on resources of the cluster, `*` for all. */
+export interface ResourceRule {
+  readonly ref: RuleRef;
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
 }
 
 export interface LabelSelector {

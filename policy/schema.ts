@@ -2,9 +2,12 @@
 // says what those can say: which fields there are, and the shape of their values. Patterns,
 // templates and expressions are the parser's to judge.
 import {
+  ADMIN_RESOURCES,
+  ADMIN_VERBS,
   AUTHORITY_FIELDS,
   METADATA_FIELDS,
   OPTION_FIELDS,
+  OTHER_ADMIN_VERBS,
   OTHER_CONDITION_FIELDS,
   OTHER_OPTION_FIELDS,
   RESERVED_NAMES,
@@ -69,8 +72,21 @@ function conditions(side: "allow" | "deny"): Schema {
       resources: orNull(listOf(described(TEXT, PATTERN_HELP))),
       prompts: orNull(listOf(described(TEXT, PATTERN_HELP))),
     })),
+    rules: orNull(listOf(resourceRule())),
     ...anything([...AUTHORITY_FIELDS, ...OTHER_CONDITION_FIELDS]),
   });
+}
+
+/** Other resources are taken too, and have no effect. */
+function resourceRule(): Schema {
+  const verbs = [...ADMIN_VERBS, ...OTHER_ADMIN_VERBS, "*"];
+  return {
+    ...closed({
+      resources: listOf(described(TEXT, `Such as ${ADMIN_RESOURCES.join(", ")}; * for all`)),
+      verbs: listOf({ enum: verbs }),
+    }),
+    required: ["resources", "verbs"],
+  };
 }
 
 const PATTERN_HELP = "A name in which * is any run of characters, or an expression from ^ to $";

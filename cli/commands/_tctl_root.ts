@@ -1,13 +1,25 @@
 /** What every command of tctl shares: its global options, and the way to the cluster. */
 import { Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import type { Admin } from "../../identity/authority/admin/mod.ts";
-import { parseDuration } from "../../identity/mod.ts";
+import {
+  checkIdentity,
+  IdentityError,
+  parseDuration,
+  readIdentityFile,
+} from "../../identity/mod.ts";
 import { visible } from "../visible.ts";
 import type { ClusterConfig } from "../config/teleport_yaml.ts";
 import type { TctlHost } from "./_tctl_host.ts";
 
 // A type alias, since the library asks for a type that an index signature fits.
-export type TctlOptions = { config?: string; dataDir?: string; debug?: true };
+export type TctlOptions = {
+  authServer?: string;
+  config?: string;
+  dataDir?: string;
+  debug?: true;
+  identity?: string;
+  proxy?: string;
+};
 
 export type TctlRoot = Command<[], TctlOptions>;
 
@@ -31,9 +43,14 @@ export function tctlRoot({ stdout, stderr }: TctlHost): TctlRoot {
       writeErr: (text) => void stderr.write(text),
     })
     .configureHelp({ showGlobalOptions: true })
-    .description("Administers the cluster whose data is on this host")
+    .description(
+      "Administers the cluster whose data is on this host, or another one with an identity",
+    )
     .option("-c, --config <path>", "the authority's configuration file, teleport.yaml")
     .option("--data-dir <path>", "the authority's data directory")
+    .option("-i, --identity <file>", "administer from afar, by the roles of this identity")
+    .option("--auth-server <host:port>", "the cluster's public address, for --identity")
+    .option("--proxy <host:port>", "the same")
     .option("-d, --debug", "log in detail");
 }
 
@@ -52,6 +69,8 @@ export async function withAdmin<T>(
   options: TctlOptions,
   work: (admin: Admin) => Promise<T>,
 ): Promise<T> {
+  const remote = remoteOptions(options, host.env);
+  if (remote) return await work(await remoteAdmin(remote, host));
   const { openAdmin } = await import("../../identity/authority/admin/client/mod.ts");
   const { dataDir, keyEncryption, storage } = await dataDirectory(options, host);
   const { clock } = host;
@@ -73,6 +92,51 @@ export async function withAdmin<T>(
     ...(database && { database }),
   });
   return await work(connection.admin);
+}
+
+interface RemoteOptions {
+  readonly identity: string;
+  readonly proxy: string;
+}
+
+/**
+ * Whether somebody wants another cluster than that of this host. Only an option says so; what it
+ * leaves open may stand in the original's variables, which tsh has as well.
+ */
+function remoteOptions(
+  { authServer, config, dataDir, identity, proxy }: TctlOptions,
+  env: TctlHost["env"],
+): RemoteOptions | undefined {
+  if (identity === undefined && authServer === undefined && proxy === undefined) return undefined;
+  const fail = (found: string, hint: string) =>
+    new IdentityError("BAD_REQUEST", `Cannot administer from afar: ${found}`, { hint });
+  if (config !== undefined || dataDir !== undefined) {
+    throw fail(
+      `${config === undefined ? "--data-dir" : "--config"} is for the cluster of this host`,
+      "Leave it out, or leave out --identity, --auth-server and --proxy",
+    );
+  }
+  if (authServer !== undefined && proxy !== undefined && authServer !== proxy) {
+    throw fail("--auth-server and --proxy differ", "Give one of them");
+  }
+  const from = identity ?? env["TELEPORT_IDENTITY_FILE"];
+  if (!from) throw fail("no identity is given", "Add -i with the file that tbot writes");
+  const to = authServer ?? proxy ?? env["TELEPORT_AUTH_SERVER"] ?? env["TELEPORT_PROXY"];
+  if (!to) {
+    throw fail("no cluster is given", "Add --auth-server with its public address, as host:port");
+  }
+  return { identity: from, proxy: to };
+}
+
+async function remoteAdmin({ identity: path, proxy }: RemoteOptions, { clock }: TctlHost) {
+  const { remoteAdminClient } = await import("../../identity/authority/admin/client/mod.ts");
+  const identity = await readIdentityFile(path);
+  checkIdentity(identity, clock.now());
+  return remoteAdminClient({
+    proxy,
+    trust: { kind: "cas", hostCas: identity.tlsCas },
+    credentials: { certificate: identity.tlsCertificate, key: identity.key },
+  });
 }
 
 /** `--data-dir`, or what the configuration says, or where a cluster without one keeps its data. */

@@ -67,6 +67,11 @@ export async function appAgent(host: AppAgentHost): Promise<number> {
       await (verb === "backup" ? backupCommand : restoreCommand)(host, file, options);
     });
   }
+  root.command("api").description("Print the authority's API as an OpenAPI 3.1 document")
+    .action(async () => {
+      const { openapi } = await import("../../identity/authority/mod.ts");
+      host.stdout.write(`${JSON.stringify(openapi(), undefined, 2)}\n`);
+    });
   root.command("policy").description("Check roles in files: lint, test, explain");
   root.command("ctl").description("Administer the cluster; the same as tctl");
   root.command("version").description("Print the version")
@@ -76,7 +81,16 @@ export async function appAgent(host: AppAgentHost): Promise<number> {
 }
 
 /** Options that stand before the verb with a value of their own. */
-const VALUED = new Set(["-c", "--config", "--data-dir", "--log-format"]);
+const VALUED = new Set([
+  "-c",
+  "--config",
+  "--data-dir",
+  "--log-format",
+  "-i",
+  "--identity",
+  "--auth-server",
+  "--proxy",
+]);
 
 /** Where the name of the command stands. */
 function verbIndex(args: readonly string[]): number {

@@ -67,7 +67,7 @@ export async function startAgent(host: AgentHost, config: ClusterConfig, log: Lo
   keepRotating(cluster, ending.signal).catch((error: unknown) => {
     log.error("Rotations of CAs go on no more", { error: String(error) });
   });
-  const authority = createPublicServer(cluster, authorityIdentity);
+  const authority = createPublicServer(cluster, authorityIdentity, () => agent);
   resources.defer(() => authority.close());
   const telemetry = await openTelemetry(config, cluster, resources);
   const served = await serveApps(cluster, agentId, config, resources);

@@ -14,6 +14,7 @@ const STATUS: Partial<Record<IdentityErrorCode, FailureStatus>> = {
   BAD_REQUEST: 400,
   CERTIFICATE_EXPIRED: 401,
   CERTIFICATE_INVALID: 401,
+  CERTIFICATE_MISSING: 401,
   CONFIG_INVALID: 400,
   CONFLICT: 409,
   JOIN_REFUSED: 403,
@@ -27,6 +28,11 @@ const STATUS: Partial<Record<IdentityErrorCode, FailureStatus>> = {
   SPOOL_FULL: 503,
   UNAVAILABLE: 503,
 };
+
+/** The HTTP status of a refusal with a code. */
+export function statusOf(code: IdentityErrorCode): FailureStatus {
+  return STATUS[code] ?? 500;
+}
 
 /** The answer to a call that failed; what is not for the caller goes to the log. */
 export function toFailure(error: unknown, log: Log): { status: FailureStatus; body: ApiFailure } {

@@ -1,11 +1,39 @@
 /**
  * What travels between the authority and its callers: plain data, one interface for each body.
- * The server checks each request against a schema (`_schemas.ts`); the client trusts the shapes
- * because it has verified who it speaks to.
+ * `Calls` says which belong together; `endpoints.ts` gives each its schema, which the compiler holds
+ * against these. The client trusts the shapes because it has verified who it speaks to.
  */
 import type { ToolPatterns } from "../../policy/mod.ts";
 import type { IdTokenMethod } from "../join/mod.ts";
 import type { Principal } from "../x509/claims.ts";
+
+/** What each call of the public API (`routes.ts`) takes and answers. */
+export interface Calls {
+  readonly find: Call<undefined, ClusterInfo>;
+  readonly jwks: Call<undefined, Jwks>;
+  readonly openidConfiguration: Call<undefined, OpenidConfiguration>;
+  readonly trust: Call<undefined, TrustBundle>;
+  readonly join: Call<JoinRequest, IssuedCertificates>;
+  readonly challenge: Call<ChallengeRequest, JoinChallenge>;
+  readonly renew: Call<RenewRequest, IssuedCertificates>;
+  readonly issueIdentity: Call<IdentityRequest, IssuedCertificates>;
+  readonly heartbeat: Call<HeartbeatRequest, Record<never, never>>;
+  readonly openSession: Call<SessionRequest, SessionGrant>;
+  readonly apps: Call<undefined, AppList>;
+}
+
+interface Call<Request, Answer> {
+  readonly request: Request;
+  readonly answer: Answer;
+}
+
+/** `GET /.well-known/jwks.json`, open to anyone: RFC 7517, public keys alone. */
+export interface Jwks {
+  readonly keys: readonly Readonly<Record<string, unknown>>[];
+}
+
+/** `GET /.well-known/openid-configuration`, open to anyone. */
+export type OpenidConfiguration = Readonly<Record<string, unknown>>;
 
 /** `GET /v1/webapi/find`, open to anyone. The field names are the original's. */
 export interface ClusterInfo {

@@ -4,7 +4,7 @@ import type { BotClaims, Claims, IdentityClaims } from "../x509/claims.ts";
 import type { CertificateInfo } from "../x509/mod.ts";
 import { readCertificate, verifyCertificate } from "../x509/mod.ts";
 import type { Cluster } from "./cluster.ts";
-import { caOf } from "./cluster_keys.ts";
+import { caOf, trustedCertificates } from "./cluster_keys.ts";
 import { botFields } from "./issue_recorded.ts";
 
 /** Who is calling: a proven certificate of the wanted kind, whose bot may act now. */
@@ -13,14 +13,14 @@ export interface Caller<C extends Claims> {
   readonly claims: C;
 }
 
-type MachineKind = "bot" | "identity";
-type MachineClaims<K extends MachineKind> = K extends "bot" ? BotClaims : IdentityClaims;
+export type MachineKind = "bot" | "identity";
+export type MachineClaims<K extends MachineKind> = K extends "bot" ? BotClaims : IdentityClaims;
 
 /** How somebody has come. */
 export interface Connection {
-  /** The client certificate, DER. */
+  /** The client certificate, DER, whose key TLS has proven; not judged otherwise. */
   readonly peer: Uint8Array | undefined;
-  /** A certificate that TLS does not accept: it proves nothing. */
+  /** One that TLS has not accepted. It never counts: it is read to say why. */
   readonly stranger?: Uint8Array | undefined;
   readonly remote: string;
 }
@@ -35,12 +35,7 @@ export async function identifyCaller<K extends MachineKind>(
   { peer, remote, stranger }: Connection,
   kind: K,
 ): Promise<Caller<MachineClaims<K>>> {
-  if (!peer && stranger) await explainStranger(cluster, stranger);
-  if (!peer) {
-    throw new IdentityError("ACCESS_DENIED", "This call needs a client certificate", {
-      hint: "Present the certificate that tbot wrote",
-    });
-  }
+  if (!peer) throw await whyNone(cluster, stranger, kind);
   const certificate = readCertificate(peer);
   try {
     return { certificate, claims: await judge(cluster, certificate, kind) };
@@ -62,36 +57,42 @@ async function judge<K extends MachineKind>(
     "client",
   );
   const { claims } = certificate;
-  if (claims.kind !== kind) {
-    throw new IdentityError(
-      "ACCESS_DENIED",
-      `This call needs a certificate of kind "${kind}", not "${claims.kind}"`,
-      { hint: kind === "identity" ? "Use an identity file that tbot wrote to a destination" : "" },
-    );
-  }
+  if (claims.kind !== kind) throw wrongKind(claims, kind);
   // INVARIANT (closed): a lock of another authority counts from its commit on, not from the news.
   await cluster.store.catchUp();
   demandStanding(cluster, claims as BotClaims | IdentityClaims);
   return claims as MachineClaims<K>;
 }
 
-/** Says of a certificate of this cluster which no CA of today has signed what has become of it. */
-async function explainStranger(cluster: Cluster, stranger: Uint8Array): Promise<void> {
+/** What to tell a caller whom TLS does not know. */
+async function whyNone(
+  cluster: Cluster,
+  stranger: Uint8Array | undefined,
+  kind: MachineKind,
+): Promise<unknown> {
+  if (stranger === undefined) {
+    return new IdentityError("CERTIFICATE_MISSING", "This call needs a client certificate", {
+      hint: "Present the certificate that tbot wrote",
+    });
+  }
   let certificate: CertificateInfo;
   try {
     certificate = readCertificate(stranger);
-  } catch {
-    return;
-  }
-  if (certificate.cluster !== cluster.name) return;
-  const { keys, clock, view } = cluster;
-  const { lastRotated } = caOf(keys, "user");
-  if (lastRotated === undefined) return;
-  try {
-    await verifyCertificate(certificate, view.userCas(), clock.now(), "client");
   } catch (error) {
-    if (!(error instanceof IdentityError) || error.code !== "CERTIFICATE_INVALID") return;
-    throw new IdentityError(
+    return error;
+  }
+  const { clock, keys, view } = cluster;
+  try {
+    const cas = [...view.userCas(), ...trustedCertificates(keys, "host")];
+    await verifyCertificate(certificate, cas, clock.now(), "client");
+    return wrongKind(certificate.claims, kind);
+  } catch (error) {
+    const { lastRotated } = caOf(keys, "user");
+    const ours = certificate.cluster === cluster.name && lastRotated !== undefined;
+    if (!ours || !(error instanceof IdentityError) || error.code !== "CERTIFICATE_INVALID") {
+      return error;
+    }
+    return new IdentityError(
       "CERTIFICATE_INVALID",
       `Cannot accept the certificate of ${certificate.spiffeId}: no CA that the cluster trusts ` +
         `signed it; the user CA was rotated at ${lastRotated}`,
@@ -104,13 +105,24 @@ async function explainStranger(cluster: Cluster, stranger: Uint8Array): Promise<
   }
 }
 
-async function recordRefusal(
+function wrongKind(claims: Claims, kind: MachineKind): IdentityError {
+  return new IdentityError(
+    "ACCESS_DENIED",
+    `This call needs a certificate of kind "${kind}", not "${claims.kind}"`,
+    { hint: kind === "identity" ? "Use an identity file that tbot wrote to a destination" : "" },
+  );
+}
+
+const REFUSALS: ReadonlySet<string> = new Set(["ACCESS_DENIED", "CERTIFICATE_EXPIRED", "LOCKED"]);
+
+/** Records that somebody with a certificate of the cluster was refused. */
+export async function recordRefusal(
   { audit }: Cluster,
   { claims, spiffeId }: CertificateInfo,
   { error, remote }: { readonly error: unknown; readonly remote: string },
 ): Promise<void> {
   // Of a certificate that none of our CAs has signed, nothing is known to be true.
-  if (!(error instanceof IdentityError) || error.code === "CERTIFICATE_INVALID") return;
+  if (!(error instanceof IdentityError) || !REFUSALS.has(error.code)) return;
   await audit.append({
     type: "auth",
     code: "T3007W",

@@ -9,6 +9,7 @@ import { matchesPin } from "../pin.ts";
 import type {
   ApiFailure,
   AppList,
+  Calls,
   ChallengeRequest,
   ClusterInfo,
   HeartbeatRequest,
@@ -21,6 +22,7 @@ import type {
   SessionRequest,
   TrustBundle,
 } from "./api.ts";
+import { type Route, routeOf } from "./routes.ts";
 
 /** The authority as a caller sees it. Every method throws `IdentityError`. */
 export interface AuthorityClient {
@@ -67,26 +69,44 @@ interface Settled {
 
 /** A client of the authority behind `proxy`. Nothing is sent before the authority is known. */
 export function connectAuthority(options: ConnectOptions): AuthorityClient {
+  const ask = authorityCaller(options);
+  const call = <K extends Route>(name: K, body?: Calls[K]["request"]) =>
+    ask<Calls[K]["answer"]>({ ...routeOf(name), body });
+  return {
+    find: () => call("find"),
+    trust: () => call("trust"),
+    challenge: (request) => call("challenge", request),
+    join: (request) => call("join", request),
+    renew: (request) => call("renew", request),
+    issueIdentity: (request) => call("issueIdentity", request),
+    heartbeat: (request) => call("heartbeat", request),
+    openSession: (request) => call("openSession", request),
+    apps: () => call("apps"),
+  };
+}
+
+/** One request: where it goes, and what it says. */
+export interface AuthorityCall {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly body?: unknown;
+  /** The longest answer that is read (default 1 MiB). */
+  readonly maxAnswerBytes?: number;
+}
+
+/** Sends calls to the authority behind `proxy`, once it is known to be the right one. */
+export function authorityCaller(
+  options: ConnectOptions,
+): <T>(call: AuthorityCall) => Promise<T> {
   let settled: Promise<Settled> | undefined;
-  const call = async <T>(method: "GET" | "POST", path: string, body?: unknown): Promise<T> => {
+  return async <T>(call: AuthorityCall): Promise<T> => {
     settled ??= settle(options);
     // A failure to settle is not kept: the next call tries again.
     const trust = await settled.catch((error: unknown) => {
       settled = undefined;
       throw error;
     });
-    return await exchange<T>(options, trust, method, path, body);
-  };
-  return {
-    find: () => call("GET", "/v1/webapi/find"),
-    trust: () => call("GET", "/postern/v1/trust"),
-    challenge: (request) => call("POST", "/postern/v1/join/challenge", request),
-    join: (request) => call("POST", "/postern/v1/join", request),
-    renew: (request) => call("POST", "/postern/v1/renew", request),
-    issueIdentity: (request) => call("POST", "/postern/v1/identities", request),
-    heartbeat: (request) => call("POST", "/postern/v1/heartbeats", request),
-    openSession: (request) => call("POST", "/postern/v1/sessions", request),
-    apps: () => call("GET", "/postern/v1/apps"),
+    return await exchange<T>(options, trust, call);
   };
 }
 
@@ -105,8 +125,7 @@ async function settle(options: ConnectOptions): Promise<Settled> {
       const bundle = await exchange<TrustBundle>(
         { proxy: probe.proxy, trust: probe.trust },
         { ca: undefined, servername: undefined },
-        "GET",
-        "/postern/v1/trust",
+        routeOf("trust"),
       );
       const pinned = bundle.hostCas.filter((ca) => matchesPin(ca, trust.pins));
       if (pinned.length > 0) return { ca: pinned, servername: clusterOf(pinned) };
@@ -135,9 +154,7 @@ function clusterOf(cas: readonly string[]): string | undefined {
 async function exchange<T>(
   options: ConnectOptions,
   { ca, servername }: Settled,
-  method: "GET" | "POST",
-  path: string,
-  body?: unknown,
+  { body, maxAnswerBytes = MAX_ANSWER_BYTES, method, path }: AuthorityCall,
 ): Promise<T> {
   const { host, port } = parseProxy(options.proxy);
   const text = body === undefined ? "" : JSON.stringify(body);
@@ -170,7 +187,7 @@ async function exchange<T>(
         let size = 0;
         response.on("data", (chunk: Buffer) => {
           size += chunk.length;
-          if (size > MAX_ANSWER_BYTES) request.destroy(new Error("the answer is too large"));
+          if (size > maxAnswerBytes) request.destroy(new Error("the answer is too large"));
           else chunks.push(chunk);
         });
         response.on("error", reject);

@@ -24,6 +24,15 @@ export interface Cluster {
   readonly issuers: IssuerKeys;
   readonly clock: Clock;
   readonly log: Log;
+  /** Who administers, while that is somebody from afar. */
+  readonly actor?: Actor;
+}
+
+export interface Actor {
+  readonly user: string;
+  readonly instance: string;
+  /** Where the call came from. */
+  readonly remote: string;
 }
 
 /** `role/<name>`: the document as its author wrote it, so that decisions can name its lines. */

@@ -5,6 +5,7 @@ export { HostIdentity } from "./host_credentials.ts";
 export type { HostCredentials } from "./host_credentials.ts";
 export { DEFAULT_CLUSTER_NAME, openCluster } from "./open_cluster.ts";
 export type { OpenClusterOptions } from "./open_cluster.ts";
+export { openapi } from "./openapi.ts";
 export { offerPresetRoles } from "./preset_roles.ts";
 export { createPublicServer } from "./public_server.ts";
 export type { PublicServer } from "./public_server.ts";

@@ -1,5 +1,6 @@
 /**
- * The roles that a new cluster has, under the original's names: as much of them as is about MCP.
+ * The roles that a new cluster has, under the original's names: as much of them as is about MCP and
+ * about what is here.
  * They are put there once; whoever changes or removes one has the last word.
  */
 import type { Cluster, RoleItem } from "./cluster.ts";
@@ -34,6 +35,35 @@ spec:
       '*': '*'
     mcp:
       tools: ['{{internal.mcp_tools}}']
+`,
+  // Everything that an administrator does from afar; since it writes roles, that is everything.
+  editor: `kind: role
+version: v8
+metadata:
+  name: editor
+  description: Edit the resources of the cluster
+  labels:
+    teleport.internal/resource-type: preset
+spec:
+  allow:
+    rules:
+    - resources: [role, bot, bot_instance, token, app, lock, cluster_auth_preference]
+      verbs: [list, create, read, update, delete]
+    - resources: [cert_authority]
+      verbs: [list, readnosecrets]
+`,
+  auditor: `kind: role
+version: v8
+metadata:
+  name: auditor
+  description: Review the audit log and who uses what
+  labels:
+    teleport.internal/resource-type: preset
+spec:
+  allow:
+    rules:
+    - resources: [event, session_tracker, bot_instance]
+      verbs: [list, read]
 `,
 };
 

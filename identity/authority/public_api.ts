@@ -1,22 +1,22 @@
-/** The authority's API on the cluster's public port: every endpoint, and who may call it. */
+/** The authority's API on the cluster's public port: what answers at each endpoint. */
 import { Hono } from "hono";
 import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { ZodType } from "zod";
-import { IdentityError } from "../error.ts";
 import { VERSION } from "../version.ts";
 import { toFailure } from "./_failures.ts";
+import { readBody } from "./_read_body.ts";
+import { administer, type LocalAgent, operationSchemas } from "./admin/mod.ts";
+import type { Calls, ClusterInfo, IssuedCertificates, JoinRequest } from "./api.ts";
 import {
-  challengeRequest,
-  heartbeatRequest,
-  identityRequest,
-  joinRequest,
-  renewRequest,
-  sessionRequest,
-} from "./_schemas.ts";
-import type { ClusterInfo, IssuedCertificates, JoinChallenge, JoinRequest } from "./api.ts";
-import { identifyCaller } from "./caller.ts";
+  type Caller,
+  type Connection,
+  identifyCaller,
+  type MachineClaims,
+  recordRefusal,
+} from "./caller.ts";
 import type { Cluster } from "./cluster.ts";
+import { type Endpoint, ENDPOINTS, REMOTE_OPERATIONS } from "./endpoints.ts";
 import { keepHeartbeat } from "./heartbeat.ts";
 import { issueOutput } from "./issue_output.ts";
 import { trustBundle } from "./issuing.ts";
@@ -24,84 +24,79 @@ import { joinBot } from "./join_bot.ts";
 import { joinByIdToken } from "./join_by_id_token.ts";
 import { joinByKeypair } from "./join_by_keypair.ts";
 import { signChallenge } from "./join_documents.ts";
+import { JWKS_SECONDS } from "./jwt_keys.ts";
 import { listApps, openSession } from "./open_session.ts";
 import { RefusedJoins } from "./refused_joins.ts";
 import { renewBot } from "./renew_bot.ts";
-import { JWKS_SECONDS } from "./jwt_keys.ts";
+import { adminPath, type Route, routeOf, ROUTES } from "./routes.ts";
 import { jwks, openidConfiguration } from "./sign_app_token.ts";
 
 /** What the server knows about a request beside its bytes. */
-export interface PublicBindings {
-  /** The client certificate, DER, whose key TLS has proven; not judged otherwise. */
-  readonly peer: Uint8Array | undefined;
-  /** One that TLS does not accept, for the sake of an answer that says why. */
-  readonly stranger?: Uint8Array | undefined;
-  readonly remote: string;
-}
+export type PublicBindings = Connection;
 
 type Env = { Bindings: PublicBindings };
 
 const MAX_BODY_BYTES = 64 * 1024;
+/** The largest text of resources, with room for JSON's escapes. */
+const MAX_ADMIN_BYTES = 16 * 1024 * 1024;
 
-/** The routes for one cluster. */
-export function publicApi(cluster: Cluster): Hono<Env> {
-  const api = new Hono<Env>();
+/** What one call comes with: all of it has been checked. */
+interface Incoming<K extends Route> {
+  readonly request: Calls[K]["request"];
+  readonly connection: Connection;
+  readonly caller: (typeof ENDPOINTS)[K]["caller"] extends infer C
+    ? C extends "bot" | "identity" ? Caller<MachineClaims<C>> : undefined
+    : never;
+}
+
+type Handlers = {
+  readonly [K in Route]: (call: Incoming<K>) => Calls[K]["answer"] | Promise<Calls[K]["answer"]>;
+};
+
+function handlersOf(cluster: Cluster): Handlers {
   const refusedJoins = new RefusedJoins(cluster.clock);
-  api.use(bodyLimit({
-    maxSize: MAX_BODY_BYTES,
-    onError: (context) =>
-      context.json({ error: { code: "BAD_REQUEST", message: "The request is too large" } }, 413),
-  }));
-  api.get("/v1/webapi/find", (context) => context.json(clusterInfo(cluster)));
-  api.get("/webapi/find", (context) => context.json(clusterInfo(cluster)));
-  // Whoever verifies tokens need not ask each time: keys are there some time before they sign.
-  const cached = { "Cache-Control": `public, max-age=${JWKS_SECONDS}` };
-  api.get(
-    "/.well-known/jwks.json",
-    async (context) => context.json(await jwks(cluster), 200, cached),
-  );
-  api.get(
-    "/.well-known/openid-configuration",
-    async (context) => context.json(await openidConfiguration(cluster), 200, cached),
-  );
-  api.get("/postern/v1/trust", (context) => context.json(trustBundle(cluster)));
-  api.post("/postern/v1/join", async (context) => {
-    const request = await body(context, joinRequest);
-    const { env } = context;
-    return context.json(await refusedJoins.guard(env.remote, () => join(cluster, request, env)));
-  });
-  api.post("/postern/v1/join/challenge", async (context) => {
-    const { token } = await body(context, challengeRequest);
+  return {
+    find: () => clusterInfo(cluster),
+    jwks: async () => ({ keys: (await jwks(cluster)).keys.map((key) => ({ ...key })) }),
+    openidConfiguration: () => openidConfiguration(cluster),
+    trust: () => trustBundle(cluster),
+    join: ({ connection, request }) =>
+      refusedJoins.guard(connection.remote, () => join(cluster, request, connection)),
     // Nothing is remembered of a challenge; whoever is refused too often gets none either.
-    const challenge = await refusedJoins.guard(
-      context.env.remote,
-      () => signChallenge(cluster, token),
-    );
-    return context.json({ cluster: cluster.name, challenge } satisfies JoinChallenge);
-  });
-  api.post("/postern/v1/renew", async (context) => {
-    const caller = await identifyCaller(cluster, context.env, "bot");
-    return context.json(await renewBot(cluster, caller, await body(context, renewRequest)));
-  });
-  api.post("/postern/v1/identities", async (context) => {
-    const caller = await identifyCaller(cluster, context.env, "bot");
-    return context.json(await issueOutput(cluster, caller, await body(context, identityRequest)));
-  });
-  api.post("/postern/v1/heartbeats", async (context) => {
-    const caller = await identifyCaller(cluster, context.env, "bot");
-    return context.json(
-      await keepHeartbeat(cluster, caller, await body(context, heartbeatRequest)),
-    );
-  });
-  api.post("/postern/v1/sessions", async (context) => {
-    const caller = await identifyCaller(cluster, context.env, "identity");
-    const request = await body(context, sessionRequest);
-    return context.json(await openSession(cluster, caller, request, context.env.remote));
-  });
-  api.get("/postern/v1/apps", async (context) => {
-    const caller = await identifyCaller(cluster, context.env, "identity");
-    return context.json(listApps(cluster, caller));
-  });
+    challenge: async ({ connection, request: { token } }) => ({
+      cluster: cluster.name,
+      challenge: await refusedJoins.guard(connection.remote, () => signChallenge(cluster, token)),
+    }),
+    renew: ({ caller, request }) => renewBot(cluster, caller, request),
+    issueIdentity: ({ caller, request }) => issueOutput(cluster, caller, request),
+    heartbeat: ({ caller, request }) => keepHeartbeat(cluster, caller, request),
+    openSession: ({ caller, connection, request }) =>
+      openSession(cluster, caller, request, connection.remote),
+    apps: ({ caller }) => listApps(cluster, caller),
+  };
+}
+
+/** The routes for one cluster. `agent` answers what only an agent in this process knows. */
+export function publicApi(cluster: Cluster, agent?: () => LocalAgent | undefined): Hono<Env> {
+  const api = new Hono<Env>();
+  const handlers = handlersOf(cluster);
+  addAdmin(api, cluster, agent);
+  api.use(limit(MAX_BODY_BYTES));
+  for (const name of Object.keys(ROUTES) as Route[]) {
+    const endpoint: Endpoint = ENDPOINTS[name] as Endpoint;
+    const { method, path } = routeOf(name);
+    // The table and the handlers have the same type for each name, which the compiler has checked.
+    const handle = handlers[name] as (call: unknown) => object | Promise<object>;
+    for (const each of [path, ...(endpoint.aliases ?? [])]) {
+      api.on(method, each, async (context) => {
+        const answer = await handle(await incoming(cluster, endpoint, context));
+        // Whoever verifies tokens need not ask each time: keys are there before they sign.
+        return endpoint.cached === undefined
+          ? context.json(answer)
+          : context.json(answer, 200, { "Cache-Control": `public, max-age=${JWKS_SECONDS}` });
+      });
+    }
+  }
   api.notFound((context) =>
     context.json(
       { error: { code: "NOT_FOUND", message: `No such page: ${context.req.path}` } },
@@ -115,30 +110,63 @@ export function publicApi(cluster: Cluster): Hono<Env> {
   return api;
 }
 
+/** Only whoever has shown an identity may send as much as a text of resources. */
+function addAdmin(api: Hono<Env>, cluster: Cluster, agent?: () => LocalAgent | undefined): void {
+  const withinLimit = limit(MAX_ADMIN_BYTES);
+  for (const operation of REMOTE_OPERATIONS) {
+    api.post(adminPath(operation), async (context) => {
+      const { remote } = context.env;
+      const caller = await identifyCaller(cluster, context.env, "identity");
+      let answer: Response | undefined;
+      const tooLarge = await withinLimit(context, async () => {
+        const argument = await readBody(context, operationSchemas[operation] as ZodType);
+        const request = { caller, remote, operation, argument };
+        const done = await administer(cluster, agent?.(), request).catch(async (error) => {
+          await recordRefusal(cluster, caller.certificate, { error, remote });
+          throw error;
+        });
+        answer = context.json(done);
+      });
+      return answer ?? tooLarge ?? context.body(null, 500);
+    });
+  }
+}
+
+function limit(maxSize: number) {
+  return bodyLimit({
+    maxSize,
+    onError: (context) =>
+      context.json({ error: { code: "BAD_REQUEST", message: "The request is too large" } }, 413),
+  });
+}
+
+/** Who calls comes first: nothing that a stranger sends is looked at. */
+async function incoming(
+  cluster: Cluster,
+  { caller: kind, request: schema }: Endpoint,
+  context: Context<Env>,
+): Promise<object> {
+  const connection = context.env;
+  const caller = kind === "anyone" ? undefined : await identifyCaller(cluster, connection, kind);
+  const request = schema && await readBody(context, schema as ZodType);
+  return { caller, connection, request };
+}
+
 function join(
   cluster: Cluster,
   request: JoinRequest,
-  caller: PublicBindings,
+  connection: Connection,
 ): Promise<IssuedCertificates> {
   switch (request.method) {
     case "token":
-      return joinBot(cluster, request, caller.remote);
+      return joinBot(cluster, request, connection.remote);
     case "bound_keypair":
-      return joinByKeypair(cluster, request, caller);
+      return joinByKeypair(cluster, request, connection);
     default:
-      return joinByIdToken(cluster, request, caller);
+      return joinByIdToken(cluster, request, connection);
   }
 }
 
 function clusterInfo({ name }: Cluster): ClusterInfo {
   return { server_version: VERSION, cluster_name: name };
-}
-
-async function body<T>(context: Context<Env>, schema: ZodType<T>): Promise<T> {
-  const json: unknown = await context.req.json().catch(() => undefined);
-  const parsed = schema.safeParse(json);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const where = issue?.path.length ? ` at ${issue.path.join(".")}` : "";
-  throw new IdentityError("BAD_REQUEST", `The request is not valid${where}: ${issue?.message}`);
 }

@@ -8,9 +8,11 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { getRequestListener } from "@hono/node-server";
+import type { LocalAgent } from "./admin/mod.ts";
+import type { Connection } from "./caller.ts";
 import type { Cluster } from "./cluster.ts";
 import type { HostIdentity } from "./host_credentials.ts";
-import { publicApi, type PublicBindings } from "./public_api.ts";
+import { publicApi } from "./public_api.ts";
 
 export interface PublicServer {
   accept(socket: Socket): void;
@@ -20,9 +22,16 @@ export interface PublicServer {
 const REQUEST_MS = 30_000;
 const MAX_CONNECTIONS = 1024;
 
-/** Serves the public API of a cluster; the certificate is read anew for each connection. */
-export function createPublicServer(cluster: Cluster, identity: HostIdentity): PublicServer {
-  const api = publicApi(cluster);
+/**
+ * Serves the public API of a cluster; the certificate is read anew for each connection. `agent` is
+ * asked for each call, since it may start after this.
+ */
+export function createPublicServer(
+  cluster: Cluster,
+  identity: HostIdentity,
+  agent?: () => LocalAgent | undefined,
+): PublicServer {
+  const api = publicApi(cluster, agent);
   const listener = getRequestListener((request, { incoming }) =>
     api.fetch(request, bindings(incoming as IncomingMessage))
   );
@@ -80,10 +89,12 @@ function tlsOptions(
   };
 }
 
-function bindings(request: IncomingMessage): PublicBindings {
+function bindings(request: IncomingMessage): Connection {
   const stream = (request as { stream?: { session?: { socket: TLSSocket } } }).stream;
   const socket = stream?.session?.socket ?? request.socket as TLSSocket;
-  const { raw } = socket.getPeerCertificate();
+  const { raw } = socket.getPeerCertificate() ?? {};
   const remote = socket.remoteAddress ?? "unknown";
-  return socket.authorized ? { peer: raw, remote } : { peer: undefined, stranger: raw, remote };
+  return socket.authorized
+    ? { peer: raw, remote }
+    : { peer: undefined, stranger: raw?.length ? raw : undefined, remote };
 }

@@ -6,7 +6,11 @@ import { readFileSync } from "node:fs";
 import https from "node:https";
 import fc from "fast-check";
 import { parse } from "yaml";
+import { operationSchemas } from "../../identity/authority/admin/mod.ts";
+import { offerPresetRoles } from "../../identity/authority/mod.ts";
+import { type Endpoint as Described, ENDPOINTS } from "../../identity/authority/endpoints.ts";
 import { publicApi } from "../../identity/authority/public_api.ts";
+import { adminPath, type Route, routeOf, ROUTES } from "../../identity/authority/routes.ts";
 import { generateKeyPair, systemClock } from "../../identity/mod.ts";
 import { type Ca, createCa, issueCertificate } from "../../identity/x509/mod.ts";
 import type { Claims } from "../../identity/x509/claims.ts";
@@ -57,9 +61,19 @@ async function callersOf(
   const identity = await authority.issue(bots.robot);
   const reading = await authority.issue(bots.robot, { reissue: false });
   const lockedIdentity = await authority.issue(bots.locked);
+  await offerPresetRoles(cluster);
+  await authority.addRole("once", "kind: role\nversion: v8\nmetadata: {name: once}\nspec: {}\n");
+  const holderOf = async (bot: string, ...roles: string[]) => {
+    await authority.addBot(bot, roles);
+    return await authority.issue(await authority.join(bot));
+  };
+  const admin = await holderOf("admin", "editor");
+  const auditor = await holderOf("auditor", "auditor");
+  const lockedAdmin = await holderOf("locked-admin", "editor", "once");
   await cluster.store.update(async (tx) => {
     const lock = { target: { bot: "locked" }, message: "test", created: new Date().toISOString() };
     await tx.put("lock", "l", lock);
+    await tx.put("lock", "r", { ...lock, target: { role: "once" } });
     await tx.delete("bot", "removed");
   });
   const elsewhere = await createCa({
@@ -69,7 +83,15 @@ async function callersOf(
     notAfter: new Date(Date.now() + DAY),
   });
   const bot: Claims = { kind: "bot", bot: "robot", instance: "0".repeat(32), generation: 1 };
-  const host = (role: "agent" | "authority"): Claims => ({
+  const held: Claims = {
+    kind: "identity",
+    bot: "robot",
+    instance: "0".repeat(32),
+    roles: ["dev"],
+    traits: {},
+    reissue: true,
+  };
+  const host = (role: "agent" | "authority" | "relay"): Claims => ({
     kind: "host",
     role,
     host: "ab".repeat(16),
@@ -93,10 +115,16 @@ async function callersOf(
     ["identity", identity],
     ["identity for reading", reading],
     ["locked identity", lockedIdentity],
+    ["admin", admin],
+    ["auditor", auditor],
+    ["locked admin", lockedAdmin],
+    ["expired identity", await issue(held, { days: -1 })],
     ["session", await issue(session)],
     ["agent", await issue(host("agent"), { ca: cluster.keys.host })],
+    ["relay", await issue(host("relay"), { ca: cluster.keys.host })],
     ["authority", await issue(host("authority"), { ca: cluster.keys.host })],
     ["bot of another cluster", await issue(bot, { ca: elsewhere })],
+    ["identity of another cluster", await issue(held, { ca: elsewhere })],
   ]);
 }
 
@@ -108,21 +136,17 @@ interface Answer {
 function ask(
   { proxy }: RealAuthority,
   { call, body }: Endpoint,
-  caller: Credentials | undefined,
+  agent: https.Agent,
 ): Promise<Answer> {
   const [method = "", path = ""] = call.split(" ");
-  const text = body && JSON.stringify(body).replace(
-    '"KEY"',
-    JSON.stringify(generateKeyPair().publicKey),
-  );
+  // The replacement is a function, so that a key is made only where one is asked for.
+  const text = body &&
+    JSON.stringify(body).replace('"KEY"', () => JSON.stringify(generateKeyPair().publicKey));
   return new Promise((resolve, reject) => {
     const request = https.request(`https://${proxy}${path}`, {
       method,
-      agent: false,
-      rejectUnauthorized: false,
-      servername: "",
+      agent,
       headers: { "content-type": "application/json" },
-      ...(caller && { cert: caller.certificate, key: caller.key }),
     }, (response) => {
       const chunks: Buffer[] = [];
       response.on("data", (chunk: Buffer) => chunks.push(chunk));
@@ -156,6 +180,18 @@ test("each caller is answered at each endpoint as the table says", async (contex
   const monotonic = () => systemClock.monotonic() + minutes * 60_000;
   const authority = await setUp(context, { ...systemClock, monotonic });
   const callers = await callersOf(authority);
+  // One connection for each caller: what counts is judged for each request.
+  const agents = new Map([...callers].map(([name, caller]) => [
+    name,
+    new https.Agent({
+      keepAlive: true,
+      maxSockets: 1,
+      rejectUnauthorized: false,
+      servername: "",
+      ...(caller && { cert: caller.certificate, key: caller.key }),
+    }),
+  ]));
+  context.cleanup(() => agents.forEach((agent) => agent.destroy()));
   for (const endpoint of endpoints) {
     // All come from one address, which may be refused so often in a minute.
     minutes++;
@@ -166,12 +202,27 @@ test("each caller is answered at each endpoint as the table says", async (contex
         expected.set(name, String(answer));
       }
     }
-    for (const [name, caller] of callers) {
-      const { status, text } = await ask(authority, endpoint, caller);
+    const asked = [...agents].map(async ([name, agent]) => ({
+      name,
+      ...await ask(authority, endpoint, agent),
+    }));
+    for (const { name, status, text } of await Promise.all(asked)) {
       const code = status < 400 ? "" : ` ${JSON.parse(text).error.code}`;
       assert.equal(`${status}${code}`, expected.get(name), `${endpoint.call} as ${name}: ${text}`);
       assert.doesNotMatch(text, /PRIVATE KEY/);
     }
+  }
+});
+
+test("the table has a row for each endpoint", () => {
+  const rows = endpoints.map(({ call }) => call);
+  for (const name of Object.keys(ROUTES) as Route[]) {
+    const { method, path } = routeOf(name);
+    const { aliases = [] } = ENDPOINTS[name] as Described;
+    for (const each of [path, ...aliases]) assert.ok(rows.includes(`${method} ${each}`), each);
+  }
+  for (const operation of Object.keys(operationSchemas)) {
+    assert.ok(rows.includes(`POST ${adminPath(operation)}`), operation);
   }
 });
 

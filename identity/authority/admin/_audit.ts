@@ -75,6 +75,13 @@ export function tokenFields(
     : { ...common, expires: token.expires, join_method: "token" };
 }
 
+/** Who did it: somebody on the host, or from afar. */
+function actorFields({ actor }: Cluster): Readonly<Record<string, unknown>> {
+  if (!actor) return { user: LOCAL_ADMIN };
+  const { instance, remote, user } = actor;
+  return { user, user_instance: instance, "addr.remote": remote };
+}
+
 export interface NewLock {
   readonly name: string;
   readonly lock: LockItem;
@@ -96,7 +103,7 @@ export async function recordChange(
   if (!event) return;
   const [type, code] = event;
   try {
-    await cluster.audit.append({ ...fields, type, code, name, user: LOCAL_ADMIN });
+    await cluster.audit.append({ ...fields, type, code, name, ...actorFields(cluster) });
   } catch (cause) {
     // A lock must hold also when the disk is full; but nobody may think that nothing has happened.
     const found = cause instanceof Error ? cause.message : String(cause);

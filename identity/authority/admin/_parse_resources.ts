@@ -68,6 +68,15 @@ export function parseResources(text: string, file: string, now: Date): ParsedRes
   return resources;
 }
 
+/** The kinds of a text's resources, each once; a text that cannot be used has none to tell. */
+export function resourceKinds(text: string, file: string): ParsedResource["kind"][] {
+  const { documents } = readDocuments(text, file);
+  const kinds = documents.map(({ value }) => (value as { kind?: unknown } | null)?.kind);
+  return CREATED_KINDS.filter((kind) => kinds.includes(kind));
+}
+
+const CREATED_KINDS = ["role", "bot", "token", "app", "lock"] as const;
+
 function invalidResources(problems: readonly Problem[], file: string): IdentityError {
   const count = problems.length === 1 ? "one problem" : `${problems.length} problems`;
   return new IdentityError(

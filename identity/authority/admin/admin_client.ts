@@ -3,16 +3,45 @@ import { request as httpRequest } from "node:http";
 import { IdentityError } from "../../error.ts";
 import type { IdentityErrorCode } from "../../error.ts";
 import type { ApiFailure } from "../api.ts";
+import { authorityCaller, type ConnectOptions } from "../client.ts";
+import { adminPath } from "../routes.ts";
 import type { Admin } from "./admin.ts";
 
 const TIMEOUT_MS = 30_000;
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
+type Exchange = (operation: keyof Admin, argument: object) => Promise<unknown>;
+
 /** The administration of the cluster whose authority listens at a Unix socket. */
 export function adminClient(socketPath: string): Admin {
+  return adminOver((operation, argument) => exchange(socketPath, operation, argument));
+}
+
+/** The administration from afar, by the roles of an identity. */
+export function remoteAdminClient(options: ConnectOptions): Admin {
+  const ask = authorityCaller(options);
+  return {
+    ...adminOver((operation, body) =>
+      ask({
+        method: "POST",
+        path: adminPath(operation),
+        body,
+        maxAnswerBytes: MAX_ANSWER_BYTES,
+      })
+    ),
+    backup: () =>
+      Promise.reject(
+        new IdentityError("BAD_REQUEST", "Cannot back up a cluster from afar", {
+          hint: "Run it on the authority's host: a backup holds every secret of the cluster",
+        }),
+      ),
+  };
+}
+
+function adminOver(exchange: Exchange): Admin {
   // The types of each operation hold at both ends: the server checks, and it is our own.
   const call = <K extends keyof Admin>(operation: K) => (argument: object) =>
-    exchange(socketPath, operation, argument) as ReturnType<Admin[K]>;
+    exchange(operation, argument) as ReturnType<Admin[K]>;
   return {
     status: call("status"),
     trust: call("trust"),

@@ -5,11 +5,12 @@
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { ZodType } from "zod";
-import { PolicyError } from "../../../policy/mod.ts";
 import { IdentityError } from "../../error.ts";
 import type { Log } from "../../log.ts";
 import { toFailure } from "../_failures.ts";
+import { checkBody } from "../_read_body.ts";
 import type { Admin } from "./admin.ts";
+import { explain } from "./remote_admin.ts";
 import { operationSchemas } from "./_schemas.ts";
 
 /** The largest text of resources, with room for JSON's escapes. */
@@ -33,7 +34,7 @@ export function adminApi(admin: Admin, log: Log): Hono {
     return context.json({ error: { code: "NOT_FOUND", message } }, 404);
   });
   api.onError((error, context) => {
-    const { status, body } = toFailure(explained(error), log);
+    const { status, body } = toFailure(error, log);
     return context.json(body, status);
   });
   return api;
@@ -45,24 +46,11 @@ async function perform(admin: Admin, operation: string, argument: unknown): Prom
       hint: "tctl and app-agent may be of different versions",
     });
   }
-  const schema: ZodType = operationSchemas[operation];
-  const parsed = schema.safeParse(argument);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const where = issue?.path.length ? ` at ${issue.path.join(".")}` : "";
-    throw new IdentityError("BAD_REQUEST", `The request is not valid${where}: ${issue?.message}`);
-  }
+  const request = checkBody(argument, operationSchemas[operation] as ZodType);
   const method = admin[operation] as (argument: unknown) => Promise<object>;
-  return await method.call(admin, parsed.data);
+  return await method.call(admin, request).catch(explain);
 }
 
 function isOperation(name: string): name is keyof Admin {
   return Object.hasOwn(operationSchemas, name);
-}
-
-/** What is wrong with roles is for the caller, with every place. */
-function explained(error: Error): Error {
-  if (!(error instanceof PolicyError)) return error;
-  const { message, hint, cause } = error;
-  return new IdentityError("BAD_REQUEST", message, { ...(hint ? { hint } : {}), cause });
 }

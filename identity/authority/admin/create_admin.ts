@@ -23,7 +23,7 @@ export function createAdmin(cluster: Cluster, agent?: LocalAgent): Admin {
   return {
     status: () => clusterStatus(cluster),
     trust: () => Promise.resolve(trustBundle(cluster)),
-    rotateCa: (request) => rotateCa(cluster, request, LOCAL_ADMIN),
+    rotateCa: (request) => rotateCa(cluster, request, cluster.actor?.user ?? LOCAL_ADMIN),
     createResources: (request) => createResources(cluster, request),
     getResources: (request) => getResources(cluster, request),
     removeResource: (request) => removeResource(cluster, request),
