@@ -76,6 +76,8 @@ class Bridge {
   /** Set when another server than the client's own has answered: only the client can go on. */
   #changed = false;
   #backoff: Backoff;
+  /** There was a session once: whoever asks knows that the way was good. */
+  #met = false;
   /** Requests to be repeated in the next session. */
   #again: Buffer[] = [];
   /** When the session that is open was opened, and whether it has replaced another one. */
@@ -191,7 +193,7 @@ class Bridge {
     }
   }
 
-  /** Opens a session; one that replaces another is worth several attempts. */
+  /** Opens a session; only the first of all is not worth several attempts. */
   async #open({ replaces }: { replaces: boolean }): Promise<void> {
     this.#state = { kind: "opening" };
     this.#backoff = new Backoff(this.#clock);
@@ -200,7 +202,8 @@ class Bridge {
       try {
         return await this.#begin(await this.#opener.open(), replaces);
       } catch (error) {
-        const again = replaces && isTransient(error) && this.#clock.monotonic() < until;
+        const again = (replaces || this.#met) && isTransient(error) &&
+          this.#clock.monotonic() < until;
         if (!again) return this.#failed(error);
         this.#note(error, "debug");
       }
@@ -221,6 +224,7 @@ class Bridge {
         throw error;
       });
     }
+    this.#met = true;
     this.#opened = { at: this.#clock.monotonic(), replaces };
     void session.over.then((reason) => this.#onOver(session, reason));
     this.#options.log.debug("Connected", { app: this.#options.app });

@@ -268,7 +268,8 @@ test("a server that ends as soon as it is greeted is replaced once, and then whe
   // A loop would show within that time; without one it decides nothing.
   await new Promise((resolve) => setTimeout(resolve, 1000));
   const starts = cluster.audit.of("mcp.session.start").length;
-  assert.ok(starts <= 6, `${starts} sessions`);
+  // The first one, its replacement, the one that was asked for, and that one's replacement.
+  assert.ok(starts <= 4, `${starts} sessions`);
 });
 
 test("without reconnecting, a bridge ends with its connection, and so does its session", async (context) => {
