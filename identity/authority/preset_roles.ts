@@ -47,7 +47,7 @@ metadata:
 spec:
   allow:
     rules:
-    - resources: [role, bot, bot_instance, token, app, lock, cluster_auth_preference]
+    - resources: [role, bot, bot_instance, token, app, lock]
       verbs: [list, create, read, update, delete]
     - resources: [cert_authority]
       verbs: [list, readnosecrets]
