@@ -39,6 +39,7 @@ export const requirements = {
   "join.id_token": "a CI job or a pod joins by its OIDC token, without a secret, each time anew",
   "join.bound_keypair":
     "a machine joins by a key of its own, recovers by it, and a copy is found out",
+  "rotation": "both CAs are replaced under running machines, and what is old is refused at the end",
   "lock.targets": "a lock on a role or an app ends its open sessions, with a receipt",
   "tctl.edit": "a resource is changed in an editor, and a lost update is refused",
   "fault.agent":
