@@ -91,7 +91,8 @@ test("`tsh mcp ls` and `tsh mcp config` say what a client needs", async (context
     return JSON.parse(listed.stdout)[0].permissions.mcp.tools;
   };
   await guide.allow("[echo, 'get-*']");
-  assert.deepEqual(await toolsNow(), { allowed: ["echo", "get-*"], denied: [] });
+  const tools = { allowed: ["echo", "get-*"], denied: [] };
+  assert.deepEqual(await toolsNow(), { ...tools, byRole: [{ role: "example-role", ...tools }] });
   await guide.allow("[]");
   const none = await guide.run("tsh", "mcp", "ls", ...where);
   assert.match(none.stdout, /\(none\) \[!\] +env=dev\n\n\[!\] No role allows/);

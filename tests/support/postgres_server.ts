@@ -1,5 +1,5 @@
 // A PostgreSQL of this test process: made and started at the first need of it, ended with it.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync } from "node:fs";
 import { createServer } from "node:net";
@@ -100,8 +100,9 @@ function removeAfterUs(root: string, data: string): void {
     [ -f "$2/postmaster.pid" ] && kill -QUIT "$(head -n 1 "$2/postmaster.pid")"
     sleep 1
     rm -rf "$3"`;
-  const start = `(sh -c '${script}' - "$@") </dev/null >/dev/null 2>&1 &`;
-  spawnSync("sh", ["-c", start, "-", `${process.pid}`, data, root], { stdio: "ignore" });
+  // In a session of its own: whoever ends us by our process group is not to end it as well.
+  const watch = ["-c", script, "-", `${process.pid}`, data, root];
+  spawn("sh", watch, { detached: true, stdio: "ignore" }).unref();
 }
 
 function makeCertificate(folder: string): { key: string; certificate: string } {
