@@ -46,7 +46,7 @@ test(
 
     const lint = await guide.cluster.tctl(["policy", "lint", "--cluster"]);
     assert.equal(lint.code, 0, lint.stdout + lint.stderr);
-    assert.match(lint.stderr, /^Checked 3 files: /);
+    assert.match(lint.stderr, /^Checked 5 files: /);
 
     // Held against what the app's server really offers, arguments included.
     const wrong = guide.write(
