@@ -21,7 +21,7 @@ export type { AuditEvent, AuditSink, EventDraft, EventJson } from "./audit/event
 export type { AppList, ListedApp, SessionGrant } from "./authority/api.ts";
 export { connectAuthority, parseProxy } from "./authority/client.ts";
 export type { AuthorityClient, ConnectOptions, Trust } from "./authority/client.ts";
-export type { ClusterView, Locked, Standing } from "./authority/view.ts";
+export type { ClusterView, Locked, News, Standing } from "./authority/view.ts";
 export { UNSUPPORTED_SERVICES, unsupportedService } from "./bot/unsupported.ts";
 export { systemClock } from "./clock.ts";
 export { watchClock } from "./watch_clock.ts";
@@ -40,6 +40,7 @@ export type { KeyPair } from "./keys.ts";
 export { silentLog } from "./log.ts";
 export type { Log, LogFields } from "./log.ts";
 export { caPin, isPin, matchesPin } from "./pin.ts";
+export { DEFAULT_NEWS_AGES, type NewsAges } from "./stream/news_age.ts";
 export { VERSION } from "./version.ts";
 export { spiffeId } from "./x509/claims.ts";
 export type {

@@ -46,6 +46,7 @@ export const ADMIN_RESOURCES = [
   "bot_instance",
   "cert_authority",
   "event",
+  "host",
   "lock",
   "role",
   "session_tracker",

@@ -7,11 +7,12 @@ const KINDS: Readonly<Record<string, ResourceKind>> = {
   application: "app",
   bot: "bot",
   bot_instance: "bot_instance",
+  host: "host",
   lock: "lock",
   role: "role",
   token: "token",
 };
-const HINT = "Kinds are role, bot, token, app, lock and bot_instance";
+const HINT = "Kinds are role, bot, token, app, lock, bot_instance and host";
 
 /** What `get` takes. */
 export function parseRefs(text: string): GetRequest["refs"] {

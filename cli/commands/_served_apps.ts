@@ -1,14 +1,20 @@
 /** The apps of this agent: those of its file, and app resources that its selectors match. */
-import type { Cluster } from "../../identity/authority/mod.ts";
-import type { App } from "../../identity/mod.ts";
+import type { App, Clock, Log } from "../../identity/mod.ts";
 import { ServedApps } from "../../relay/agent/mod.ts";
 import type { AppSection, LabelSelector } from "../config/app_section.ts";
 
+/** What the cluster says of app resources, and how it is told of apps. */
+export interface AppsHome {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly view: { appResources(): App[]; subscribe(listener: () => void): () => void };
+  readonly present: (apps: readonly App[]) => Promise<void>;
+}
+
 /** Tells the cluster which apps this agent serves, now and after each change of app resources. */
 export async function serveApps(
-  { clock, log, store, view }: Cluster,
-  agentId: string,
-  { apps, appSelectors }: AppSection,
+  { clock, log, present, view }: AppsHome,
+  { apps, appSelectors }: Pick<AppSection, "apps" | "appSelectors">,
   resources: AsyncDisposableStack,
 ): Promise<ServedApps> {
   const names = new Set(apps.map(({ name }) => name));
@@ -20,7 +26,7 @@ export async function serveApps(
   ];
   const served = await ServedApps.start({
     apps: all,
-    present: (apps) => store.update((tx) => tx.put("agent", agentId, { apps })),
+    present,
     clock,
     log,
   });

@@ -1,29 +1,16 @@
-/** `app-agent start`: authority, relay and agent in one process, behind one port. */
-import type { Socket } from "node:net";
-import { join } from "node:path";
-import {
-  createPublicServer,
-  hostId,
-  HostIdentity,
-  isTicketName,
-  keepRotating,
-  offerPresetRoles,
-  openCluster,
-  readTicket,
-  signAppToken,
-} from "../../identity/authority/mod.ts";
-import type { Cluster } from "../../identity/authority/mod.ts";
+/** `app-agent start`: authority, relay and agent, in one process or each in its own. */
 import { createAdmin, serveAdmin } from "../../identity/authority/admin/mod.ts";
-import { createRedactor } from "../../identity/audit/mod.ts";
-import { caPin, parseProxy } from "../../identity/mod.ts";
+import { caPin } from "../../identity/mod.ts";
 import type { Clock, Log } from "../../identity/mod.ts";
-import { openStore } from "../../identity/storage/mod.ts";
-import { createAgent, spawnReaper } from "../../relay/agent/mod.ts";
-import { startListener } from "../../relay/proxy/mod.ts";
+import type { Agent } from "../../relay/agent/mod.ts";
 import type { ClusterConfig } from "../config/teleport_yaml.ts";
-import { readDatabase } from "./_database.ts";
-import { readSealingKeys } from "./_sealing_keys.ts";
-import { serveApps } from "./_served_apps.ts";
+import { AgentAnswers } from "./_agent_answers.ts";
+import type { AgentHome, RelayHome } from "./_home.ts";
+import { localAgentHome, type LocalHost, localRelayHome } from "./_local_home.ts";
+import { type Answers, remoteAgentHome, remoteRelayHome } from "./_remote_home.ts";
+import { dialRelays, runAgent } from "./_run_agent.ts";
+import { runAuthority, type RunningAuthority } from "./_run_authority.ts";
+import { presentRelay, type RunningRelay, runRelay } from "./_run_relay.ts";
 import { openTelemetry } from "./_telemetry.ts";
 
 /** What `app-agent start` needs of the world. */
@@ -36,98 +23,121 @@ export interface AgentHost {
   readonly selfCommand: readonly string[];
 }
 
-/** Runs a whole cluster until the host's signal is aborted. */
-export async function startAgent(host: AgentHost, config: ClusterConfig, log: Log): Promise<void> {
-  const { clock, signal } = host;
-  await using resources = new AsyncDisposableStack();
-  const sealing = await readSealingKeys(config.keyEncryption, clock);
-  const database = await readDatabase(config.storage, clock);
-  const { dataDir: directory } = config;
-  const store = await openStore({ directory, database, now: () => clock.now(), sealing });
-  resources.defer(() => store.close());
-  const name = config.clusterName === undefined ? {} : { name: config.clusterName };
-  const audit = {
-    mode: config.audit.mode,
-    spool: join(config.dataDir, "audit.spool"),
-    spoolLimit: config.audit.spoolLimitMib * 1024 * 1024,
-    queueLimit: config.audit.queueLimit,
-  };
-  const agentId = await hostId(directory, store);
-  const cluster = await openCluster({ store, host: agentId, clock, log, audit, ...name });
-  resources.defer(() => cluster.audit.close());
-  await offerPresetRoles(cluster);
-  const ending = new AbortController();
-  resources.defer(() => ending.abort());
-
-  const identity = (role: "agent" | "authority", names: readonly string[]) =>
-    HostIdentity.open(cluster, { role, host: agentId, names }, ending.signal);
-  const authorityIdentity = await identity("authority", authorityNames(cluster, config));
-  const agentIdentity = await identity("agent", []);
-
-  keepRotating(cluster, ending.signal).catch((error: unknown) => {
-    log.error("Rotations of CAs go on no more", { error: String(error) });
-  });
-  const authority = createPublicServer(cluster, authorityIdentity, () => agent);
-  resources.defer(() => authority.close());
-  const telemetry = await openTelemetry(config, cluster, resources);
-  const served = await serveApps(cluster, agentId, config, resources);
-  const [program = "", ...args] = host.selfCommand;
-  const agent = createAgent({
-    view: cluster.view,
-    hostCredentials: () => agentIdentity.credentials,
-    audit: cluster.audit,
-    limits: config.agentLimits,
-    appLimits: config.appLimits,
-    redactor: config.audit.redact.length > 0
-      ? createRedactor(config.audit.redact, cluster.keys.audit.redaction)
-      : undefined,
-    clock,
-    log,
-    spawnReaper: () => spawnReaper(program, [...args, "__reaper"]),
-    observer: telemetry?.observer,
-    appSettings: (name) => served.find(name),
-    signAppToken: (request) => signAppToken(cluster, request),
-  });
-  resources.defer(() => agent.close());
-  telemetry?.watch(agent, cluster.audit);
-
-  const listener = await startListener({
-    ...config.listen,
-    log,
-    route: (servername) => {
-      // Any name of a host will do: the authority says by its certificate who it is.
-      if (servername === undefined || !isTicketName(servername)) return authority.accept;
-      const ticket = readTicket(servername, cluster.keys.ticket.publicKey, clock.now());
-      return ticket?.agent === agentId
-        ? (socket: Socket) => agent.accept(socket, { address: socket.remoteAddress ?? "unknown" })
-        : undefined;
-    },
-  });
-  resources.defer(() => listener.close());
-  const admin = await serveAdmin(createAdmin(cluster, agent), config.dataDir, log);
-  resources.defer(() => admin.close());
-
-  const address = publicAddress(config, listener.address);
-  await store.update((tx) => tx.put("settings", "public_address", { address }));
-  host.stdout.write(greeting(cluster, config, address));
-  log.info("Cluster is ready", { cluster: cluster.name, ...listener.address });
-  telemetry?.ready();
-  await aborted(signal);
-  log.info("Stopping");
+/** What all of it works with while it starts. */
+interface Starting {
+  readonly host: AgentHost;
+  readonly config: ClusterConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Aborted when the process ends, after what drains has drained. */
+  readonly signal: AbortSignal;
+  readonly resources: AsyncDisposableStack;
 }
 
-/** Names that clients may know the authority by; the last is what the original's clients send. */
-function authorityNames(cluster: Cluster, { publicAddrs, listen }: ClusterConfig): string[] {
-  const any = listen.host === "0.0.0.0" || listen.host === "::";
-  return [
-    cluster.name,
-    "localhost",
-    "127.0.0.1",
-    "::1",
-    ...(any ? [] : [listen.host]),
-    ...publicAddrs.map((address) => parseProxy(address).host),
-    "teleport.cluster.local",
-  ];
+/** Runs what the configuration says that this process is, until the host's signal is aborted. */
+export async function startAgent(host: AgentHost, config: ClusterConfig, log: Log): Promise<void> {
+  await using resources = new AsyncDisposableStack();
+  const ending = new AbortController();
+  resources.defer(() => ending.abort());
+  const { clock } = host;
+  const starting = { host, config, clock, log, signal: ending.signal, resources };
+  // Whoever joins waits for the authority; being asked to end ends that too.
+  const abandon = () => ending.abort(host.signal.reason);
+  host.signal.addEventListener("abort", abandon, { once: true });
+  try {
+    const relay = await start(starting);
+    host.signal.removeEventListener("abort", abandon);
+    await aborted(host.signal);
+    log.info("Stopping");
+    // Agents of other processes and their clients go on; those of this one end with it.
+    await relay?.drain(config.drainMs);
+  } catch (error) {
+    if (!host.signal.aborted) throw error;
+  }
+}
+
+async function start(starting: Starting): Promise<RunningRelay | undefined> {
+  const { config, host, log, resources } = starting;
+  const running: { agent?: Agent } = {};
+  const authority = config.services.authority
+    ? await runAuthority({ ...starting, agent: () => running.agent })
+    : undefined;
+  const homes = authority
+    ? await localHomes(starting, authority)
+    : await remoteHomes(starting, config.services);
+  const name = authority?.cluster.name ?? (homes.agent ?? homes.relay)!.cluster;
+  const telemetry = await openTelemetry(config, { name, log }, resources);
+  const agent = homes.agent &&
+    await runAgent(homes.agent, { config, selfCommand: host.selfCommand, telemetry, resources });
+  if (agent) {
+    running.agent = agent;
+    homes.answering?.(agent);
+  }
+
+  const near = homes.agent && agent && { agent, host: homes.agent.host };
+  const relay = homes.relay && await runRelay(homes.relay, config, near);
+  if (relay) resources.defer(() => relay.close());
+  const address = relay && publicAddress(config, relay.address);
+  if (homes.relay && address !== undefined) {
+    await presentRelay(homes.relay, [address], starting.signal);
+  }
+  if (homes.agent && agent) {
+    dialRelays(homes.agent, agent, { besides: homes.relay?.host, resources });
+  }
+  if (authority) await administer(starting, authority, agent, address);
+  else host.stdout.write(joinedGreeting(name, homes, address));
+  log.info("Cluster is ready", { cluster: name, ...relay?.address });
+  telemetry?.ready();
+  return relay;
+}
+
+interface Homes {
+  readonly relay?: RelayHome;
+  readonly agent?: AgentHome;
+  /** From now on the agent answers what the authority asks. */
+  readonly answering?: (agent: Agent) => void;
+}
+
+async function localHomes(
+  { config: { services }, signal }: Starting,
+  { cluster, host, server }: RunningAuthority,
+): Promise<Homes> {
+  const local: LocalHost = { cluster, host, signal };
+  return {
+    ...(services.relay && { relay: await localRelayHome(local, server) }),
+    ...(services.agent && { agent: await localAgentHome(local) }),
+  };
+}
+
+async function remoteHomes(
+  starting: Starting,
+  services: ClusterConfig["services"],
+): Promise<Homes> {
+  const relay = services.relay ? await remoteRelayHome(starting) : undefined;
+  if (!services.agent) return { ...(relay && { relay }) };
+  const answers: Answers = { question: () => {}, commit: () => {} };
+  const agent = await remoteAgentHome(starting, answers);
+  return {
+    ...(relay && { relay }),
+    agent,
+    answering(running) {
+      const { commit, question } = new AgentAnswers(running, agent);
+      Object.assign(answers, { commit, question });
+    },
+  };
+}
+
+async function administer(
+  { config, host, log, resources }: Starting,
+  { cluster, listener }: RunningAuthority,
+  agent: Agent | undefined,
+  relayAddress: string | undefined,
+): Promise<void> {
+  const admin = await serveAdmin(createAdmin(cluster, agent), config.dataDir, log);
+  resources.defer(() => admin.close());
+  const address = relayAddress ?? publicAddress(config, listener!.address);
+  await cluster.store.update((tx) => tx.put("settings", "public_address", { address }));
+  host.stdout.write(greeting(cluster, config, address));
 }
 
 /** The address to tell machines; where the port listens, when the configuration names none. */
@@ -141,7 +151,11 @@ function publicAddress(
   return /:[0-9]+$/.test(first) ? first : `${first}:${port}`;
 }
 
-function greeting(cluster: Cluster, config: ClusterConfig, address: string): string {
+function greeting(
+  cluster: RunningAuthority["cluster"],
+  config: ClusterConfig,
+  address: string,
+): string {
   const tctl = config.file === undefined ? "tctl" : `tctl -c ${config.file}`;
   return [
     `Cluster ${cluster.name} is ready.`,
@@ -153,6 +167,20 @@ function greeting(cluster: Cluster, config: ClusterConfig, address: string): str
     `  ${tctl} create -f role.yaml                      which servers and tools`,
     `  ${tctl} bots add example --roles=example-role    a machine, and its one-time token`,
     `  ${tctl} status                                   how the cluster is`,
+    "",
+    "",
+  ].join("\n");
+}
+
+function joinedGreeting(
+  cluster: string,
+  { agent, relay }: Homes,
+  address: string | undefined,
+): string {
+  return [
+    `Part of cluster ${cluster} is ready.`,
+    ...(relay ? [`  relay     ${relay.host}, at ${address}`] : []),
+    ...(agent ? [`  agent     ${agent.host}`] : []),
     "",
     "",
   ].join("\n");

@@ -12,12 +12,13 @@ export function addSessions(root: TctlRoot, tctl: Tctl): void {
       if (format !== "text") return tctl.data(format, found);
       if (found.length === 0) return tctl.say("No open sessions");
       tctl.host.stdout.write(formatTable(
-        ["Session", "Bot", "Instance", "App", "From", "Since"],
-        found.map(({ session, bot, instance, app, address, started }) => [
+        ["Session", "Bot", "Instance", "App", "At", "From", "Since"],
+        found.map(({ session, bot, instance, app, host = "here", address, started }) => [
           session,
           bot,
           instance,
           app,
+          host,
           address,
           started,
         ]),

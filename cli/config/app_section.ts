@@ -7,12 +7,13 @@ import {
   appName,
   checkAppFields,
   oneOrMany,
+  period,
   toApp,
   toAppLimits,
   toggle,
 } from "../../identity/config/mod.ts";
-import { DEMO_APP } from "../../identity/mod.ts";
-import type { App, AppLimits } from "../../identity/mod.ts";
+import { DEFAULT_NEWS_AGES, DEMO_APP } from "../../identity/mod.ts";
+import type { App, AppLimits, NewsAges } from "../../identity/mod.ts";
 import type { AgentLimits } from "../../relay/agent/mod.ts";
 
 export type LabelSelector = Readonly<Record<string, readonly string[]>>;
@@ -25,7 +26,17 @@ export interface AppSection {
   /** What differs from the defaults: of the agent, and of every app without a number of its own. */
   readonly agentLimits: Partial<AgentLimits>;
   readonly appLimits: Partial<AppLimits>;
+  /** Milliseconds without news of the authority after which nothing begins, and everything ends. */
+  readonly newsAges: NewsAges;
 }
+
+const AUTHORITY_AWAY = {
+  refuse_after: DEFAULT_NEWS_AGES.stale,
+  end_after: DEFAULT_NEWS_AGES.lost,
+};
+
+/** Pulses come each second, and some may be late. */
+const MIN_AGE_MS = 5_000;
 
 const count = z.number().int().min(1).max(1_000_000).optional();
 
@@ -41,6 +52,13 @@ export const appSectionSchema = z.strictObject({
   mcp_demo_server: toggle.default(false),
   resources: z.array(z.strictObject({ labels: z.record(z.string(), oneOrMany) })).default([]),
   apps: z.array(app).default([]),
+  authority_away: z.strictObject({
+    refuse_after: period(MIN_AGE_MS).default(DEFAULT_NEWS_AGES.stale),
+    end_after: period(MIN_AGE_MS).default(DEFAULT_NEWS_AGES.lost),
+  }).refine(({ refuse_after, end_after }) => refuse_after <= end_after, {
+    path: ["end_after"],
+    message: "sessions cannot end before new ones are refused: make it longer than `refuse_after`",
+  }).default(AUTHORITY_AWAY),
   limits: z.strictObject({
     sessions: count,
     sessions_per_bot: count,
@@ -57,11 +75,19 @@ export const appSectionSchema = z.strictObject({
     }
     taken.add(name);
   });
-}).default({ enabled: true, mcp_demo_server: false, resources: [], apps: [], limits: {} });
+}).default({
+  enabled: true,
+  mcp_demo_server: false,
+  resources: [],
+  apps: [],
+  authority_away: AUTHORITY_AWAY,
+  limits: {},
+});
 
 /** What a checked section says; nothing is served when it is switched off. */
 export function readAppSection(raw: z.infer<typeof appSectionSchema>): AppSection {
-  if (!raw.enabled) return { apps: [], appSelectors: [], agentLimits: {}, appLimits: {} };
+  const newsAges = { stale: raw.authority_away.refuse_after, lost: raw.authority_away.end_after };
+  if (!raw.enabled) return { apps: [], appSelectors: [], agentLimits: {}, appLimits: {}, newsAges };
   const {
     sessions,
     sessions_per_bot: sessionsPerBot,
@@ -70,6 +96,7 @@ export function readAppSection(raw: z.infer<typeof appSectionSchema>): AppSectio
     ...ofApps
   } = raw.limits;
   return {
+    newsAges,
     agentLimits: {
       ...(sessions !== undefined && { sessions }),
       ...(sessionsPerBot !== undefined && { sessionsPerBot }),

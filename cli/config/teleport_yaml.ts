@@ -1,4 +1,4 @@
-/** `teleport.yaml`, as far as MCP access goes: one file for relay, authority and agent. */
+/** `teleport.yaml`, as far as MCP access goes: for relay, authority and agent, together or apart. */
 import { readFileSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
 import { join } from "node:path";
@@ -10,15 +10,17 @@ import {
   invalidConfig,
   oneOrMany,
   parseYaml,
+  period,
   placeOf,
   toggle,
 } from "../../identity/config/mod.ts";
 import type { HostPort, Source } from "../../identity/config/mod.ts";
-import { IdentityError } from "../../identity/mod.ts";
+import { DEFAULT_NEWS_AGES, IdentityError } from "../../identity/mod.ts";
 import { AUDIT_DEFAULTS, auditSchema, type AuditSection } from "./audit_section.ts";
 import { type AppSection, appSectionSchema, readAppSection } from "./app_section.ts";
 import { type KeyEncryption, keyEncryptionSchema } from "./key_encryption_section.ts";
 import { type SharedStorage, storageSchema } from "./storage_section.ts";
+import { joiningFields, type JoiningSection, readJoining } from "./joining_section.ts";
 import { readTracing, tracingSchema, type TracingSection } from "./tracing_section.ts";
 
 /** What the programs of a cluster need to know; each section adds what it says. */
@@ -28,7 +30,18 @@ export interface ClusterConfig extends AppSection, AuditSection {
   readonly dataDir: string;
   /** The stored name, or the default of a new cluster, when absent. */
   readonly clusterName: string | undefined;
+  /** What this process is; one of them at the least. */
+  readonly services: Services;
+  /** The public port, of a relay. */
   readonly listen: HostPort;
+  /** A port of the authority alone, which other relays and agents reach. */
+  readonly authorityListen: HostPort | undefined;
+  /** How to reach an authority that is elsewhere. */
+  readonly joining: JoiningSection | undefined;
+  /** Milliseconds that a relay lets connections finish when it is stopped. */
+  readonly drainMs: number;
+  /** What this machine calls itself; what the system says when absent. */
+  readonly nodename: string | undefined;
   /** Addresses that clients use, `host:port`. */
   readonly publicAddrs: readonly string[];
   /** Where health and metrics are served; nowhere without it. */
@@ -43,6 +56,18 @@ export interface ClusterConfig extends AppSection, AuditSection {
 /** The original's public port; on loopback, since nothing says that others may come. */
 export const DEFAULT_LISTEN: HostPort = { host: "127.0.0.1", port: 3080 };
 
+/** Which of the three a process is. */
+export interface Services {
+  readonly authority: boolean;
+  readonly relay: boolean;
+  readonly agent: boolean;
+}
+
+/** The original's port of the authority. */
+const AUTHORITY_PORT = 3025;
+/** Connections that have not finished by then are cut; systemd kills after 90 s. */
+const DEFAULT_DRAIN_MS = 30_000;
+
 const disabledService = z.looseObject({ enabled: toggle.optional() });
 
 const schema = z.strictObject({
@@ -53,6 +78,7 @@ const schema = z.strictObject({
     log: z.looseObject({}).optional(),
     diag_addr: hostPort.optional(),
     storage: storageSchema.optional(),
+    ...joiningFields,
   }).default({}),
   auth_service: z.strictObject({
     enabled: toggle.default(true),
@@ -60,7 +86,7 @@ const schema = z.strictObject({
       /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/,
       "a cluster's name is a lower-case DNS name",
     ).optional(),
-    listen_addr: z.string().optional(),
+    listen_addr: hostPort.optional(),
     proxy_listener_mode: z.string().optional(),
     key_encryption: keyEncryptionSchema.optional(),
   }).default({ enabled: true }),
@@ -69,7 +95,8 @@ const schema = z.strictObject({
     web_listen_addr: hostPort.optional(),
     public_addr: oneOrMany.default([]),
     listen_addr: z.string().optional(),
-  }).default({ enabled: true, public_addr: [] }),
+    drain_timeout: period(0).default(DEFAULT_DRAIN_MS),
+  }).default({ enabled: true, public_addr: [], drain_timeout: DEFAULT_DRAIN_MS }),
   app_service: appSectionSchema,
   audit: auditSchema,
   tracing_service: tracingSchema,
@@ -88,12 +115,18 @@ export function defaultConfig(): ClusterConfig {
     file: undefined,
     dataDir: defaultDataDir(),
     clusterName: undefined,
+    services: { authority: true, relay: true, agent: true },
     listen: DEFAULT_LISTEN,
+    authorityListen: undefined,
+    joining: undefined,
+    drainMs: DEFAULT_DRAIN_MS,
+    nodename: undefined,
     publicAddrs: [],
     apps: [],
     appSelectors: [{ "*": ["*"] }],
     agentLimits: {},
     appLimits: {},
+    newsAges: DEFAULT_NEWS_AGES,
     audit: AUDIT_DEFAULTS,
     diagnostics: undefined,
     tracing: undefined,
@@ -130,11 +163,25 @@ export function parseClusterConfig(text: string, file: string): ClusterConfig {
   refuseWhatIsMissing(raw, source);
   const { key_encryption: keyEncryption } = raw.auth_service;
   const { storage } = raw.teleport;
+  const services = {
+    authority: raw.auth_service.enabled,
+    relay: raw.proxy_service.enabled,
+    agent: raw.app_service.enabled,
+  };
+  const joining = readJoining(raw.teleport, services, source);
   return {
     file,
     dataDir: raw.teleport.data_dir ?? defaultDataDir(),
     clusterName: raw.auth_service.cluster_name,
+    services,
     listen: raw.proxy_service.web_listen_addr ?? DEFAULT_LISTEN,
+    authorityListen: raw.auth_service.listen_addr ??
+      (services.authority && !services.relay
+        ? { host: DEFAULT_LISTEN.host, port: AUTHORITY_PORT }
+        : undefined),
+    joining,
+    drainMs: raw.proxy_service.drain_timeout,
+    nodename: raw.teleport.nodename,
     publicAddrs: raw.proxy_service.public_addr,
     ...readAppSection(raw.app_service),
     audit: raw.audit,
@@ -147,12 +194,11 @@ export function parseClusterConfig(text: string, file: string): ClusterConfig {
 
 function refuseWhatIsMissing(raw: RawConfig, source: Source): void {
   const problems = [];
-  for (const service of ["auth_service", "proxy_service"] as const) {
-    if (raw[service].enabled) continue;
+  if (!raw.auth_service.enabled && !raw.proxy_service.enabled && !raw.app_service.enabled) {
     problems.push({
-      at: placeOf(source, [service, "enabled"]),
-      message: `${service} cannot be switched off yet`,
-      hint: "authority, relay and agent run in one process",
+      at: placeOf(source, []),
+      message: "there is nothing to do: every service is switched off",
+      hint: "set enabled: yes for auth_service, proxy_service or app_service",
     });
   }
   const foreign = [

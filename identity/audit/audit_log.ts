@@ -42,6 +42,9 @@ export interface AuditLogOptions {
 /** Milliseconds between a record in the spool and the next delivery. */
 const SHIP_MS = 250;
 
+/** The same when it has failed again and again. */
+const MAX_SHIP_MS = 10_000;
+
 /** What may wait in memory alone unless the configuration says otherwise. */
 export const DEFAULT_QUEUE_RECORDS = 10_000;
 
@@ -79,6 +82,8 @@ export class AuditLog implements AuditSink {
   #unspooled = 0;
   #refused = 0;
   #closing = false;
+  /** Deliveries in a row that have failed. */
+  #failures = 0;
   #shippingNow = 0;
   /** The numbers of waiting records that no file has, oldest first. */
   readonly #inMemoryAlone = new Set<number>();
@@ -253,14 +258,16 @@ export class AuditLog implements AuditSink {
 
   #deliverLater(): void {
     if (this.#closing) return;
+    const wait = Math.min(SHIP_MS * 2 ** this.#failures, MAX_SHIP_MS);
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.#deliver();
-    }, SHIP_MS);
+    }, wait);
   }
 
   #deliver(): void {
-    this.flush().catch((error: unknown) => {
+    this.flush().then(() => this.#failures = 0, (error: unknown) => {
+      this.#failures++;
       this.#options.log.error("Cannot store audit records; they wait", {
         records: this.#waiting.length,
         error: String(error),

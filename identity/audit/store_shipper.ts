@@ -12,6 +12,8 @@ export interface StoreShipperOptions {
   readonly privateKey: string;
   /** Whose chain it is, when several hosts write to the store. */
   readonly host?: string | undefined;
+  /** Whose records they are; those of processes on this store when absent. */
+  readonly writer?: string;
 }
 
 /** How far back the newest record of a writer is looked for. */
@@ -20,10 +22,12 @@ const LOOK_BACK = 1000;
 const HEADS = "audit_head/";
 
 /** Delivers to a store in this process, and signs as the authority. */
-export function storeShipper({ store, clock, privateKey, host }: StoreShipperOptions): Shipper {
+export function storeShipper(
+  { store, clock, privateKey, host, writer: known }: StoreShipperOptions,
+): Shipper {
   return {
     async head() {
-      const writer = await writerOf(store, host);
+      const writer = known ?? await writerOf(store, host);
       const records = await store.latestRecords(LOOK_BACK);
       const last = records.findLast(({ text }) => linkOf(JSON.parse(text))?.writer === writer);
       return last ? headOf(last) : (await headsIn(store)).get(writer) ?? emptyChain(writer);

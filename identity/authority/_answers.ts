@@ -76,3 +76,19 @@ export const appList = z.strictObject({
 export const apiFailure = z.strictObject({
   error: z.strictObject({ code: text, message: text, hint: text.exactOptional() }),
 });
+
+export const issuedHost = z.strictObject({ host: text, certificate: text, trust: trustBundle });
+
+const lease = z.number().int();
+export const presentedApps = z.strictObject({
+  refused: z.array(z.strictObject({ app: text, because: text })),
+  lease,
+});
+
+export const presentedRelay = z.strictObject({ lease });
+
+export const appToken = z.strictObject({ token: text, expires: z.iso.datetime() });
+
+const head = { writer: text, seq: z.number().int(), hash: text };
+export const auditHead = z.strictObject(head);
+export const signedHead = z.strictObject({ ...head, time: z.iso.datetime(), signature: text });

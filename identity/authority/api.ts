@@ -4,6 +4,9 @@
  * against these. The client trusts the shapes because it has verified who it speaks to.
  */
 import type { ToolPatterns } from "../../policy/mod.ts";
+import type { App } from "../app.ts";
+import type { AppTokenRequest } from "../app_token.ts";
+import type { Head, SignedHead } from "../audit/chain.ts";
 import type { IdTokenMethod } from "../join/mod.ts";
 import type { Principal } from "../x509/claims.ts";
 
@@ -20,6 +23,14 @@ export interface Calls {
   readonly heartbeat: Call<HeartbeatRequest, Record<never, never>>;
   readonly openSession: Call<SessionRequest, SessionGrant>;
   readonly apps: Call<undefined, AppList>;
+  readonly hostJoin: Call<HostJoinRequest, IssuedHost>;
+  readonly hostRenew: Call<HostRenewRequest, IssuedHost>;
+  readonly presentApps: Call<PresentAppsRequest, PresentedApps>;
+  readonly presentRelay: Call<PresentRelayRequest, PresentedRelay>;
+  readonly appToken: Call<AppTokenAsked, AppTokenAnswer>;
+  readonly answerQuestion: Call<AnswerRequest, Record<never, never>>;
+  readonly auditHead: Call<undefined, Head>;
+  readonly shipAudit: Call<ShipRequest, SignedHead>;
 }
 
 interface Call<Request, Answer> {
@@ -223,6 +234,80 @@ export interface ListedApp {
 export interface RoleTools extends ToolPatterns {
   readonly role: string;
 }
+
+/** `POST /postern/v1/hosts/join`, open to anyone who has a token for hosts. */
+export interface HostJoinRequest {
+  readonly token: string;
+  readonly role: "agent" | "relay";
+  /** The SPKI PEM of the host's new key. */
+  readonly publicKey: string;
+  /** What the machine calls itself. */
+  readonly name: string;
+  /** Of a host that has joined before and stays what it was: its id, and what its old key signs. */
+  readonly before?: { readonly host: string; readonly signature: string };
+}
+
+/** `POST /postern/v1/hosts/renew`, as a host. */
+export interface HostRenewRequest {
+  readonly publicKey: string;
+}
+
+/** What both answer. */
+export interface IssuedHost {
+  /** 32 hex digits. */
+  readonly host: string;
+  /** X.509 certificate, PEM. */
+  readonly certificate: string;
+  readonly trust: TrustBundle;
+}
+
+/** `POST /postern/v1/hosts/apps`, as an agent; to be said again before it expires. */
+export interface PresentAppsRequest {
+  readonly apps: readonly App[];
+}
+
+export interface PresentedApps {
+  /** Apps that this host may not serve, and why. */
+  readonly refused: readonly { readonly app: string; readonly because: string }[];
+  /** Milliseconds for which it is believed. */
+  readonly lease: number;
+}
+
+/** `POST /postern/v1/hosts/relay`, as a relay. */
+export interface PresentRelayRequest {
+  /** `host:port`, as agents can dial it. */
+  readonly addresses: readonly string[];
+}
+
+export interface PresentedRelay {
+  /** Milliseconds for which it is believed. */
+  readonly lease: number;
+}
+
+/** `POST /postern/v1/hosts/answers`, as the agent that was asked. */
+export interface AnswerRequest {
+  readonly id: string;
+  readonly answer: unknown;
+}
+
+export interface AppTokenAnswer {
+  readonly token: string;
+  /** RFC 3339. */
+  readonly expires: string;
+}
+
+/** `POST /postern/v1/hosts/audit`, as an agent: records of its own chain, which follow each other. */
+export interface ShipRequest {
+  readonly records: readonly { readonly seq: number; readonly text: string }[];
+  readonly head: { readonly writer: string; readonly seq: number; readonly hash: string };
+  readonly durable: boolean;
+}
+
+/** `POST /postern/v1/hosts/app-token`, as the agent that serves the app. */
+export type AppTokenAsked = Omit<AppTokenRequest, "notAfter"> & {
+  /** RFC 3339. */
+  readonly notAfter: string;
+};
 
 /** The body of every refusal; the HTTP status follows from the code. */
 export interface ApiFailure {

@@ -13,6 +13,8 @@ export interface Caller<C extends Claims> {
   readonly claims: C;
 }
 
+/** What an endpoint may ask of a host; `host` is either. */
+export type HostKind = "agent" | "relay" | "host";
 export type MachineKind = "bot" | "identity";
 export type MachineClaims<K extends MachineKind> = K extends "bot" ? BotClaims : IdentityClaims;
 
@@ -52,7 +54,7 @@ async function judge<K extends MachineKind>(
 ): Promise<MachineClaims<K>> {
   await verifyCertificate(
     certificate,
-    cluster.view.userCas(),
+    [...cluster.view.userCas(), ...trustedCertificates(cluster.keys, "host")],
     cluster.clock.now(),
     "client",
   );
@@ -65,10 +67,10 @@ async function judge<K extends MachineKind>(
 }
 
 /** What to tell a caller whom TLS does not know. */
-async function whyNone(
+export async function whyNone(
   cluster: Cluster,
   stranger: Uint8Array | undefined,
-  kind: MachineKind,
+  kind: MachineKind | HostKind,
 ): Promise<unknown> {
   if (stranger === undefined) {
     return new IdentityError("CERTIFICATE_MISSING", "This call needs a client certificate", {
@@ -105,7 +107,7 @@ async function whyNone(
   }
 }
 
-function wrongKind(claims: Claims, kind: MachineKind): IdentityError {
+export function wrongKind(claims: Claims, kind: MachineKind | HostKind): IdentityError {
   return new IdentityError(
     "ACCESS_DENIED",
     `This call needs a certificate of kind "${kind}", not "${claims.kind}"`,

@@ -62,7 +62,7 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 const MAX_ANSWER_BYTES = 1024 * 1024;
 
 /** What a client presents and believes, settled before the first call that matters. */
-interface Settled {
+export interface Settled {
   readonly ca: readonly string[] | undefined;
   readonly servername: string | undefined;
 }
@@ -110,7 +110,7 @@ export function authorityCaller(
   };
 }
 
-async function settle(options: ConnectOptions): Promise<Settled> {
+export async function settle(options: ConnectOptions): Promise<Settled> {
   const { trust } = options;
   switch (trust.kind) {
     case "cas":
@@ -153,34 +153,23 @@ function clusterOf(cas: readonly string[]): string | undefined {
 
 async function exchange<T>(
   options: ConnectOptions,
-  { ca, servername }: Settled,
+  settled: Settled,
   { body, maxAnswerBytes = MAX_ANSWER_BYTES, method, path }: AuthorityCall,
 ): Promise<T> {
-  const { host, port } = parseProxy(options.proxy);
   const text = body === undefined ? "" : JSON.stringify(body);
   const { status, answer } = await new Promise<{ status: number; answer: string }>(
     (resolve, reject) => {
       const request = https.request({
-        host,
-        port,
+        ...requestOptions(options, settled),
         method,
         path,
-        agent: false,
         headers: {
           accept: "application/json",
           connection: "close",
-          host: servername ?? options.proxy,
+          host: settled.servername ?? options.proxy,
           ...(text ? { "content-type": "application/json" } : {}),
           "content-length": String(Buffer.byteLength(text)),
         },
-        ...(ca ? { ca: [...ca] } : {}),
-        // RFC 6066 §3: no IP address in a server name; an empty name sends none.
-        servername: servername ?? (isIP(host) ? "" : host),
-        ...(options.credentials
-          ? { cert: options.credentials.certificate, key: options.credentials.key }
-          : {}),
-        rejectUnauthorized: options.trust.kind !== "insecure",
-        minVersion: "TLSv1.3",
         signal: AbortSignal.timeout(options.timeout ?? DEFAULT_TIMEOUT_MS),
       }, (response) => {
         const chunks: Buffer[] = [];
@@ -204,7 +193,26 @@ async function exchange<T>(
   return read<T>(status, answer, options.proxy);
 }
 
-function read<T>(status: number, answer: string, proxy: string): T {
+/** Where to, and what is shown and believed there. */
+export function requestOptions(
+  { credentials, proxy, trust }: ConnectOptions,
+  { ca, servername }: Settled,
+): https.RequestOptions {
+  const { host, port } = parseProxy(proxy);
+  return {
+    host,
+    port,
+    agent: false,
+    ...(ca ? { ca: [...ca] } : {}),
+    // RFC 6066 §3: no IP address in a server name; an empty name sends none.
+    servername: servername ?? (isIP(host) ? "" : host),
+    ...(credentials ? { cert: credentials.certificate, key: credentials.key } : {}),
+    rejectUnauthorized: trust.kind !== "insecure",
+    minVersion: "TLSv1.3",
+  };
+}
+
+export function read<T>(status: number, answer: string, proxy: string): T {
   let json: unknown;
   try {
     json = JSON.parse(answer);
@@ -245,7 +253,8 @@ export function parseProxy(proxy: string): { host: string; port: number } {
 const UNTRUSTED =
   /CERT|SELF_SIGNED|ISSUER|LEAF_SIGNATURE|ALTNAME|UnknownIssuer|NotValidForName|certificate/;
 
-function explain(cause: unknown, { proxy }: ConnectOptions): unknown {
+/** What a failed connection is to whoever asked for it. */
+export function explain(cause: unknown, { proxy }: ConnectOptions): unknown {
   if (cause instanceof IdentityError) return cause;
   const error = cause instanceof Error ? cause : new Error(String(cause));
   const code = String((error as { code?: unknown }).code ?? "");

@@ -10,6 +10,8 @@ import type { Log } from "../log.ts";
 import type { Store } from "../storage/store.ts";
 import type { HeartbeatRequest } from "./api.ts";
 import type { ClusterKeys } from "./cluster_keys.ts";
+import type { HostStreams } from "./hosts/host_streams.ts";
+import type { Journal } from "./stream/journal.ts";
 import type { LiveView } from "./live_view.ts";
 
 export interface Cluster {
@@ -19,6 +21,10 @@ export interface Cluster {
   readonly keys: ClusterKeys;
   /** Follows the store without delay. */
   readonly view: LiveView;
+  /** The same in the order of commits, for those who follow from elsewhere. */
+  readonly journal: Journal;
+  /** Change streams of hosts, and what is asked of agents by them. */
+  readonly hosts: HostStreams;
   readonly audit: AuditLog;
   /** Of those whose tokens bots join with. */
   readonly issuers: IssuerKeys;
@@ -153,6 +159,8 @@ export interface LockTarget {
   readonly app?: string;
   /** Nobody joins by it, and the instances that did are out. */
   readonly token?: { readonly name: string; readonly instances: readonly string[] };
+  /** A host, by its id. */
+  readonly host?: string;
 }
 
 /** `lock/<name>`; a lock without `expires` on its item holds until it is removed. */
@@ -162,9 +170,51 @@ export interface LockItem {
   readonly created: string;
 }
 
-/** `agent/<host id>`: what an agent serves. */
+/** `agent/<host id>`: what an agent serves. One that is apart has to say so again before it expires. */
 export interface AgentItem {
   readonly apps: readonly App[];
+  /** Names that it would serve and may not. */
+  readonly refused?: readonly string[];
+}
+
+/** What a host that joins may be: it serves apps, or it is a public port of the cluster. */
+export type JoinedRole = "agent" | "relay";
+
+/** `host_token/<sha256 of the token in hex>`: good for any number of hosts until it expires. */
+export interface HostTokenItem {
+  readonly roles: readonly JoinedRole[];
+  /** RFC 3339. */
+  readonly expires: string;
+  /** Names, `*` for any run of characters, of the apps that its agents may serve. */
+  readonly apps?: readonly string[];
+}
+
+/** `host/<id>`: a host that has joined. */
+export interface HostItem {
+  readonly role: JoinedRole;
+  /** What the machine calls itself; for people alone. */
+  readonly name: string;
+  /** SPKI PEM of the key that the newest certificate was issued for. */
+  readonly publicKey: string;
+  /** The one before: of a host that never got the answer. */
+  readonly previousKey?: string;
+  /** From its token; without them, names that nobody else has. */
+  readonly apps?: readonly string[];
+  /** The id of the token. */
+  readonly token: string;
+  readonly joined: string;
+  readonly renewed: string;
+}
+
+/** `app_pin/<name>`: the one host that serves the app, of those whose token names none. */
+export interface AppPinItem {
+  readonly host: string;
+}
+
+/** `relay/<host id>`: a public port, until it expires. */
+export interface RelayItem {
+  /** `host:port`, as agents can dial it. */
+  readonly addresses: readonly string[];
 }
 
 /** `approval/<app>/<sha256>/<tool>`: a definition of a tool that somebody has looked at. */

@@ -10,18 +10,20 @@ import { isRemote, operationSchemas, type RemoteOperation } from "./admin/mod.ts
 import * as answers from "./_answers.ts";
 import * as requests from "./_schemas.ts";
 import type { Calls } from "./api.ts";
-import type { MachineKind } from "./caller.ts";
+import type { HostKind, MachineKind } from "./caller.ts";
 import type { Route } from "./routes.ts";
 
 export interface Endpoint<Request = unknown, Answer = unknown> {
   readonly summary: string;
   /** The kind of certificate that a caller has to show; `anyone` shows none, or any. */
-  readonly caller: "anyone" | MachineKind;
+  readonly caller: "anyone" | MachineKind | HostKind;
   /** Absent: the request has no body, and what is sent as one is not read. */
   readonly request: [Request] extends [undefined] ? undefined : ZodType<Request>;
   readonly answer: ZodType<Answer>;
   /** Codes of refusals, beside those that every endpoint has and those of its caller. */
   readonly errors: readonly IdentityErrorCode[];
+  /** The body may be large; it is read from a proven caller alone. */
+  readonly large?: true;
   /** Others may keep the answer for a while. */
   readonly cached?: true;
   /** Other paths of the same. */
@@ -137,6 +139,70 @@ export const ENDPOINTS = {
     request: undefined,
     answer: answers.appList,
     errors: [],
+  },
+  hostJoin: {
+    summary: "Join as an agent or a relay; the token in the body says who may",
+    caller: "anyone",
+    request: requests.hostJoinRequest,
+    answer: answers.issuedHost,
+    errors: [
+      "AUDIT_UNAVAILABLE",
+      "JOIN_REFUSED",
+      "JOIN_TOKEN_EXPIRED",
+      "RATE_LIMITED",
+      "SPOOL_FULL",
+    ],
+  },
+  hostRenew: {
+    summary: "Renew the certificate of an agent or a relay",
+    caller: "host",
+    request: requests.hostRenewRequest,
+    answer: answers.issuedHost,
+    errors: [],
+  },
+  presentApps: {
+    summary: "Say which apps an agent serves, for a while",
+    caller: "agent",
+    request: requests.presentAppsRequest,
+    answer: answers.presentedApps,
+    errors: [],
+  },
+  presentRelay: {
+    summary: "Say where agents reach a relay, for a while",
+    caller: "relay",
+    request: requests.presentRelayRequest,
+    answer: answers.presentedRelay,
+    errors: [],
+  },
+  appToken: {
+    summary: "Sign what the server of an app is told about its caller",
+    caller: "agent",
+    request: requests.appTokenRequest,
+    answer: answers.appToken,
+    errors: [],
+  },
+  answerQuestion: {
+    summary: "Answer what the authority has asked on the change stream",
+    caller: "agent",
+    request: requests.answerRequest,
+    answer: answers.nothing,
+    errors: [],
+    large: true,
+  },
+  auditHead: {
+    summary: "The end of an agent's chain of audit records, as far as it is stored",
+    caller: "agent",
+    request: undefined,
+    answer: answers.auditHead,
+    errors: [],
+  },
+  shipAudit: {
+    summary: "Store audit records of an agent's chain",
+    caller: "agent",
+    request: requests.shipRequest,
+    answer: answers.signedHead,
+    errors: [],
+    large: true,
   },
 } as const satisfies Endpoints;
 

@@ -7,6 +7,7 @@ import type { Approved, Role } from "../../policy/mod.ts";
 import { approvedOf } from "../access/approved_of.ts";
 import type { App } from "../app.ts";
 import type { Clock } from "../clock.ts";
+import { IdentityError } from "../error.ts";
 import type { Log } from "../log.ts";
 import type { Change, Item, ItemKind, Store } from "../storage/store.ts";
 import type {
@@ -19,15 +20,17 @@ import type {
   RoleItem,
 } from "./cluster.ts";
 import { type ClusterKeys, trustedCertificates } from "./cluster_keys.ts";
-import type { ClusterView, Locked, Standing } from "./view.ts";
+import type { ClusterView, Locked, News, Standing } from "./view.ts";
 
 const FOLLOWED: readonly ItemKind[] = ["agent", "app", "approval", "bot", "ca", "lock", "role"];
 
 export interface LiveViewOptions {
   readonly cluster: string;
-  readonly store: Store;
-  /** As they were stored a moment ago. */
-  readonly keys: ClusterKeys;
+  readonly store: Pick<Store, "list" | "subscribe">;
+  /** As they were stored a moment ago; absent where the cluster is known from afar. */
+  readonly keys?: ClusterKeys;
+  /** What is trusted there. */
+  readonly userCas?: () => readonly string[];
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -38,10 +41,10 @@ export class LiveView implements ClusterView {
   readonly #roles = new Map<string, Role>();
   readonly #bots = new Map<string, BotItem>();
   readonly #locks = new Map<string, Item<LockItem>>();
-  readonly #agents = new Map<string, AgentItem>();
+  readonly #agents = new Map<string, Item<AgentItem>>();
   readonly #resources = new Map<string, AppItem>();
   readonly #approvals = new Map<string, ApprovalItem>();
-  #keys: ClusterKeys;
+  #keys: ClusterKeys | undefined;
   readonly #listeners = new Set<() => void>();
 
   private constructor(options: LiveViewOptions) {
@@ -62,10 +65,12 @@ export class LiveView implements ClusterView {
 
   /** The keys of the cluster, for those who sign in this process. */
   get keys(): ClusterKeys {
+    if (this.#keys === undefined) throw new IdentityError("INTERNAL", "The keys are not here");
     return this.#keys;
   }
 
   userCas(): readonly string[] {
+    if (this.#keys === undefined) return this.#options.userCas?.() ?? [];
     return trustedCertificates(this.#keys, "user");
   }
 
@@ -80,7 +85,7 @@ export class LiveView implements ClusterView {
   /** Apps that some agent serves, by name. */
   apps(): App[] {
     const apps = new Map<string, App>();
-    for (const { apps: served } of this.#agents.values()) {
+    for (const [, { apps: served }] of this.#liveAgents()) {
       for (const app of served) apps.set(app.name, app);
     }
     return [...apps.values()].sort((a, b) => a.name < b.name ? -1 : 1);
@@ -91,19 +96,31 @@ export class LiveView implements ClusterView {
     return [...this.#resources.values()];
   }
 
-  /** An agent that serves the app, `preferred` if it does, and the app as that agent describes it. */
+  /**
+   * An agent that serves the app, `preferred` if it does and any of several otherwise, and the app as
+   * that agent describes it.
+   */
   agentOf(
     name: string,
     preferred?: string,
   ): { readonly host: string; readonly app: App } | undefined {
-    const servedBy = (host: string) =>
-      this.#agents.get(host)?.apps.find((served) => served.name === name);
-    const first = preferred === undefined ? [] : [preferred];
-    for (const host of [...first, ...this.#agents.keys()]) {
-      const app = servedBy(host);
-      if (app) return { host, app };
+    const places: { host: string; app: App }[] = [];
+    for (const [host, { apps }] of this.#liveAgents()) {
+      const app = apps.find((served) => served.name === name);
+      if (app && host === preferred) return { host, app };
+      if (app) places.push({ host, app });
     }
-    return undefined;
+    return places[Math.floor(Math.random() * places.length)];
+  }
+
+  /** Agents that are believed to be there, and may be. */
+  *#liveAgents(): Iterable<[string, AgentItem]> {
+    const now = this.#options.clock.now();
+    for (const [host, { value, expires }] of this.#agents) {
+      // The store tells nobody when an item expires.
+      if (expires !== undefined && expires <= now) this.#agents.delete(host);
+      else if (this.hostLocked(host) === undefined) yield [host, value];
+    }
   }
 
   approved(app: string): Approved | undefined {
@@ -119,6 +136,11 @@ export class LiveView implements ClusterView {
     const item = this.#bots.get(bot);
     if (!item) return { kind: "gone" };
     return { kind: "live", roles: item.roles, traits: item.traits };
+  }
+
+  /** Why a host may do nothing now; the message may be empty. */
+  hostLocked(host: string): string | undefined {
+    return this.#lockOn((target) => target.host === host)?.message;
   }
 
   locked(roles: readonly string[], app: string): Locked | undefined {
@@ -138,6 +160,11 @@ export class LiveView implements ClusterView {
       else if (fits(value.target)) return value;
     }
     return undefined;
+  }
+
+  /** What is in this process is never old. */
+  news(): News {
+    return "fresh";
   }
 
   subscribe(listener: () => void): () => void {
@@ -163,8 +190,7 @@ export class LiveView implements ClusterView {
         keep(this.#locks, name, item as Item<LockItem> | undefined);
         return true;
       case "agent":
-        keep(this.#agents, name, item?.value as AgentItem | undefined);
-        return true;
+        return this.#applyAgent(name, item as Item<AgentItem> | undefined);
       case "approval":
         keep(this.#approvals, name, item?.value as ApprovalItem | undefined);
         return true;
@@ -178,6 +204,13 @@ export class LiveView implements ClusterView {
       default:
         return false;
     }
+  }
+
+  /** Whether there is more to it than that the agent is still there. */
+  #applyAgent(host: string, item: Item<AgentItem> | undefined): boolean {
+    const before = this.#agents.get(host);
+    keep(this.#agents, host, item);
+    return JSON.stringify(before?.value) !== JSON.stringify(item?.value);
   }
 
   #applyRole(name: string, item: Item<RoleItem> | undefined): void {

@@ -1,6 +1,8 @@
 /** The authority: who may have a certificate, and what it says. Heavy to load. */
 export type { Cluster } from "./cluster.ts";
 export { hostId } from "./host_id.ts";
+export { presentRelay } from "./hosts/present_relay.ts";
+export { clusterFacts } from "./stream/cluster_facts.ts";
 export { HostIdentity } from "./host_credentials.ts";
 export type { HostCredentials } from "./host_credentials.ts";
 export { DEFAULT_CLUSTER_NAME, openCluster } from "./open_cluster.ts";

@@ -9,6 +9,8 @@ import type { Store } from "../storage/store.ts";
 import type { Cluster } from "./cluster.ts";
 import { loadClusterKeys } from "./cluster_keys.ts";
 import { LiveView } from "./live_view.ts";
+import { HostStreams } from "./hosts/host_streams.ts";
+import { Journal } from "./stream/journal.ts";
 import { recordRestore } from "./_record_restore.ts";
 
 /** The name of a cluster whose configuration gives none. */
@@ -37,6 +39,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<Cluster>
   const name = await settleName(store, options.name);
   const keys = await loadClusterKeys(store, name, clock.now());
   const view = await LiveView.open({ cluster: name, store, keys, clock, log });
+  const journal = await Journal.open(store);
   const shipper = storeShipper({
     store,
     clock,
@@ -53,6 +56,8 @@ export async function openCluster(options: OpenClusterOptions): Promise<Cluster>
       return view.keys;
     },
     view,
+    journal,
+    hosts: new HostStreams(clock),
     audit,
     issuers: new IssuerKeys(clock),
     clock,

@@ -35,6 +35,9 @@ export function openapi(): Json {
       securitySchemes: {
         bot: { type: "mutualTLS", description: "tbot's own certificate" },
         identity: { type: "mutualTLS", description: "The certificate of an identity file" },
+        agent: { type: "mutualTLS", description: "The certificate of a joined agent" },
+        relay: { type: "mutualTLS", description: "The certificate of a joined relay" },
+        host: { type: "mutualTLS", description: "The certificate of a joined agent or relay" },
       },
     },
   };

@@ -47,7 +47,7 @@ metadata:
 spec:
   allow:
     rules:
-    - resources: [role, bot, bot_instance, token, app, lock]
+    - resources: [role, bot, bot_instance, token, app, lock, host]
       verbs: [list, create, read, update, delete]
     - resources: [cert_authority]
       verbs: [list, readnosecrets]

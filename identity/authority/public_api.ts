@@ -1,6 +1,6 @@
 /** The authority's API on the cluster's public port: what answers at each endpoint. */
 import { Hono } from "hono";
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { ZodType } from "zod";
 import { VERSION } from "../version.ts";
@@ -11,6 +11,7 @@ import type { Calls, ClusterInfo, IssuedCertificates, JoinRequest } from "./api.
 import {
   type Caller,
   type Connection,
+  type HostKind,
   identifyCaller,
   type MachineClaims,
   recordRefusal,
@@ -18,6 +19,14 @@ import {
 import type { Cluster } from "./cluster.ts";
 import { type Endpoint, ENDPOINTS, REMOTE_OPERATIONS } from "./endpoints.ts";
 import { keepHeartbeat } from "./heartbeat.ts";
+import { addChanges } from "./hosts/follow_changes.ts";
+import { type HostCaller, identifyHost } from "./hosts/identify_host.ts";
+import { joinHost } from "./hosts/join_host.ts";
+import { presentApps } from "./hosts/present_apps.ts";
+import { presentRelay } from "./hosts/present_relay.ts";
+import { hostShipper, receiveRecords } from "./hosts/receive_records.ts";
+import { renewHost } from "./hosts/renew_host.ts";
+import { signForAgent } from "./hosts/sign_for_agent.ts";
 import { issueOutput } from "./issue_output.ts";
 import { trustBundle } from "./issuing.ts";
 import { joinBot } from "./join_bot.ts";
@@ -34,9 +43,11 @@ import { jwks, openidConfiguration } from "./sign_app_token.ts";
 /** What the server knows about a request beside its bytes. */
 export type PublicBindings = Connection;
 
-type Env = { Bindings: PublicBindings };
+export type Env = { Bindings: PublicBindings };
 
 const MAX_BODY_BYTES = 64 * 1024;
+/** Audit records and answers of agents. */
+const MAX_LARGE_BYTES = 8 * 1024 * 1024;
 /** The largest text of resources, with room for JSON's escapes. */
 const MAX_ADMIN_BYTES = 16 * 1024 * 1024;
 
@@ -45,9 +56,21 @@ interface Incoming<K extends Route> {
   readonly request: Calls[K]["request"];
   readonly connection: Connection;
   readonly caller: (typeof ENDPOINTS)[K]["caller"] extends infer C
-    ? C extends "bot" | "identity" ? Caller<MachineClaims<C>> : undefined
+    ? C extends "bot" | "identity" ? Caller<MachineClaims<C>>
+    : C extends HostKind ? HostCaller
+    : undefined
     : never;
 }
+
+type HostRoute =
+  | "hostJoin"
+  | "hostRenew"
+  | "presentApps"
+  | "presentRelay"
+  | "appToken"
+  | "answerQuestion"
+  | "auditHead"
+  | "shipAudit";
 
 type Handlers = {
   readonly [K in Route]: (call: Incoming<K>) => Calls[K]["answer"] | Promise<Calls[K]["answer"]>;
@@ -73,6 +96,31 @@ function handlersOf(cluster: Cluster): Handlers {
     openSession: ({ caller, connection, request }) =>
       openSession(cluster, caller, request, connection.remote),
     apps: ({ caller }) => listApps(cluster, caller),
+    ...hostHandlers(cluster, refusedJoins),
+  };
+}
+
+/** What agents and relays that are elsewhere ask. */
+function hostHandlers(
+  cluster: Cluster,
+  refusedJoins: RefusedJoins,
+): Pick<Handlers, HostRoute> {
+  return {
+    hostJoin: ({ connection: { remote }, request }) =>
+      refusedJoins.guard(remote, () => joinHost(cluster, request, remote)),
+    hostRenew: ({ caller, request }) => renewHost(cluster, caller, request),
+    presentApps: ({ caller, request: { apps } }) => presentApps(cluster, caller, apps),
+    presentRelay: ({ caller, request: { addresses } }) => presentRelay(cluster, caller, addresses),
+    appToken: async ({ caller, request }) => {
+      const { token, expires } = await signForAgent(cluster, caller, request);
+      return { token, expires: expires.toISOString() };
+    },
+    answerQuestion: ({ caller, request: { id, answer } }) => {
+      cluster.hosts.answer(caller, id, answer);
+      return {};
+    },
+    auditHead: ({ caller }) => hostShipper(cluster, caller).head(),
+    shipAudit: ({ caller, request }) => receiveRecords(cluster, caller, request),
   };
 }
 
@@ -81,14 +129,18 @@ export function publicApi(cluster: Cluster, agent?: () => LocalAgent | undefined
   const api = new Hono<Env>();
   const handlers = handlersOf(cluster);
   addAdmin(api, cluster, agent);
-  api.use(limit(MAX_BODY_BYTES));
+  addChanges(api, cluster);
+  const small = limit(MAX_BODY_BYTES);
+  const large = limit(MAX_LARGE_BYTES);
   for (const name of Object.keys(ROUTES) as Route[]) {
     const endpoint: Endpoint = ENDPOINTS[name] as Endpoint;
     const { method, path } = routeOf(name);
     // The table and the handlers have the same type for each name, which the compiler has checked.
     const handle = handlers[name] as (call: unknown) => object | Promise<object>;
     for (const each of [path, ...(endpoint.aliases ?? [])]) {
-      api.on(method, each, async (context) => {
+      // Who sends something large is proven before it is read.
+      if (endpoint.large) api.use(each, proven(cluster, endpoint));
+      api.on(method, each, endpoint.large ? large : small, async (context) => {
         const answer = await handle(await incoming(cluster, endpoint, context));
         // Whoever verifies tokens need not ask each time: keys are there before they sign.
         return endpoint.cached === undefined
@@ -147,9 +199,33 @@ async function incoming(
   context: Context<Env>,
 ): Promise<object> {
   const connection = context.env;
-  const caller = kind === "anyone" ? undefined : await identifyCaller(cluster, connection, kind);
+  const caller = await callerOf(cluster, kind, connection);
   const request = schema && await readBody(context, schema as ZodType);
   return { caller, connection, request };
+}
+
+function callerOf(
+  cluster: Cluster,
+  kind: Endpoint["caller"],
+  connection: Connection,
+): Promise<object | undefined> {
+  switch (kind) {
+    case "anyone":
+      return Promise.resolve(undefined);
+    case "bot":
+    case "identity":
+      return identifyCaller(cluster, connection, kind);
+    default:
+      return identifyHost(cluster, connection, kind);
+  }
+}
+
+/** Nothing large is read of somebody who may not send it. */
+function proven(cluster: Cluster, { caller }: Endpoint): MiddlewareHandler<Env> {
+  return async (context, next) => {
+    await callerOf(cluster, caller, context.env);
+    await next();
+  };
 }
 
 function join(

@@ -11,6 +11,7 @@ import { getRequestListener } from "@hono/node-server";
 import type { LocalAgent } from "./admin/mod.ts";
 import type { Connection } from "./caller.ts";
 import type { Cluster } from "./cluster.ts";
+import { trustedCertificates } from "./cluster_keys.ts";
 import type { HostIdentity } from "./host_credentials.ts";
 import { publicApi } from "./public_api.ts";
 
@@ -41,7 +42,7 @@ export function createPublicServer(
     ...tlsOptions(cluster, credentials),
   });
   let served = credentials;
-  let trusted = cluster.view.userCas().join();
+  let trusted = trustedBy(cluster).join();
   const open = new Set<Socket>();
   server.on("request", listener as (request: unknown, response: unknown) => void);
   server.on("tlsClientError", (error) => {
@@ -57,7 +58,7 @@ export function createPublicServer(
       open.add(socket);
       socket.once("close", () => open.delete(socket));
       socket.setTimeout(REQUEST_MS, () => socket.destroy());
-      const cas = cluster.view.userCas().join();
+      const cas = trustedBy(cluster).join();
       if (identity.credentials !== served || cas !== trusted) {
         served = identity.credentials;
         trusted = cas;
@@ -72,15 +73,20 @@ export function createPublicServer(
   };
 }
 
+/** Machines are signed by the user CA, agents and relays by the host CA; endpoints tell them apart. */
+function trustedBy({ keys, view }: Cluster): string[] {
+  return [...view.userCas(), ...trustedCertificates(keys, "host")];
+}
+
 function tlsOptions(
-  { view }: Cluster,
+  cluster: Cluster,
   { ca, certificate, key }: HostIdentity["credentials"],
 ): http2.SecureServerOptions {
   return {
     // The CA goes along, for clients that know it by its pin.
     cert: certificate + ca,
     key,
-    ca: [...view.userCas()],
+    ca: trustedBy(cluster),
     requestCert: true,
     rejectUnauthorized: false,
     minVersion: "TLSv1.3",

@@ -11,6 +11,14 @@ export const ROUTES = {
   heartbeat: "POST /postern/v1/heartbeats",
   openSession: "POST /postern/v1/sessions",
   apps: "GET /postern/v1/apps",
+  hostJoin: "POST /postern/v1/hosts/join",
+  hostRenew: "POST /postern/v1/hosts/renew",
+  presentApps: "POST /postern/v1/hosts/apps",
+  presentRelay: "POST /postern/v1/hosts/relay",
+  appToken: "POST /postern/v1/hosts/app-token",
+  answerQuestion: "POST /postern/v1/hosts/answers",
+  auditHead: "GET /postern/v1/hosts/audit",
+  shipAudit: "POST /postern/v1/hosts/audit",
 } as const;
 
 export type Route = keyof typeof ROUTES;
@@ -21,6 +29,9 @@ export function routeOf(name: Route): { readonly method: "GET" | "POST"; readonl
   const space = route.indexOf(" ");
   return { method: route.startsWith("GET") ? "GET" : "POST", path: route.slice(space + 1) };
 }
+
+/** The change stream of agents and relays, which has no end, and so is no call. */
+export const CHANGES_PATH = "/postern/v1/hosts/changes";
 
 /** Where an operation of the administration is, for callers with an identity; by POST. */
 export function adminPath(operation: string): string {

@@ -16,9 +16,17 @@ export interface ClusterView {
   standing(bot: string, instance: string): Standing;
   /** Why nobody with these roles may use the app now, whatever they allow. */
   locked(roles: readonly string[], app: string): Locked | undefined;
+  /** Whether this may still be believed. */
+  news(): News;
   /** Calls `listener` after anything above has changed; returns how to stop that. */
   subscribe(listener: () => void): () => void;
 }
+
+/**
+ * How old what is known may be: `stale` is too old for new sessions, and for open ones whose roles
+ * say `lock: strict`; `lost` for all.
+ */
+export type News = "fresh" | "stale" | "lost";
 
 /** A lock on something that many use. */
 export interface Locked {

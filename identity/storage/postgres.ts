@@ -178,6 +178,7 @@ class PostgresStore implements Store {
           kind,
           name,
           item: this.#alive(row),
+          revision: written.revision,
         }));
         await this.#deliveries.commit(before, { changes, revision: written.revision });
       }
@@ -191,6 +192,11 @@ class PostgresStore implements Store {
 
   catchUp(): Promise<void> {
     return this.#deliveries.catchUp();
+  }
+
+  /** As far as this process has heard. */
+  revision(): Promise<number> {
+    return Promise.resolve(this.#deliveries.revision);
   }
 
   lastNumber(writer: string): Promise<number> {
@@ -311,7 +317,7 @@ class PostgresStore implements Store {
     const { kind, name, value } = row;
     try {
       const item = value === null ? undefined : this.#alive({ ...row, value });
-      return [{ kind, name, item }];
+      return [{ kind, name, item, revision: Number(row.revision) }];
     } catch (error) {
       // Sealed with a key that this process has not: whoever reads it is told so. It must not keep
       // the news of other items back.

@@ -149,7 +149,8 @@ export function settle(
       put.run("lock", name, value, expires);
     }
     const { changes } = database.prepare(
-      "DELETE FROM items WHERE kind = 'token' AND json_extract(value, '$.used') IS NULL",
+      `DELETE FROM items WHERE kind = 'host_token'
+       OR (kind = 'token' AND json_extract(value, '$.used') IS NULL)`,
     ).run();
     const voidTokens = Number(changes);
     const locks = there ? former?.locks.length : 0;

@@ -123,7 +123,7 @@ class SqliteStore implements Store {
     { durable = true }: UpdateOptions = {},
   ): Promise<T> {
     return this.#afterWrites(async () => {
-      const changed: Omit<Change, "item">[] = [];
+      const changed: Pick<Change, "kind" | "name">[] = [];
       if (!durable) this.#database.exec("PRAGMA synchronous = NORMAL");
       let result: T;
       try {
@@ -138,8 +138,14 @@ class SqliteStore implements Store {
       } finally {
         if (!durable) this.#database.exec("PRAGMA synchronous = FULL");
       }
-      const changes = changed.map((key) => ({ ...key, item: this.#get(key.kind, key.name) }));
-      if (changes.length > 0) { for (const listener of this.#listeners) listener(changes); }
+      if (changed.length === 0) return result;
+      const revision = this.#revision();
+      const changes = changed.map((key) => ({
+        ...key,
+        item: this.#get(key.kind, key.name),
+        revision,
+      }));
+      for (const listener of this.#listeners) listener(changes);
       return result;
     });
   }
@@ -152,6 +158,10 @@ class SqliteStore implements Store {
   /** No other process writes, and its own commits are told before they are confirmed. */
   catchUp(): Promise<void> {
     return Promise.resolve();
+  }
+
+  revision(): Promise<number> {
+    return this.#afterWrites(() => this.#revision());
   }
 
   lastNumber(writer: string): Promise<number> {
@@ -199,7 +209,7 @@ class SqliteStore implements Store {
     return result;
   }
 
-  #transaction(changes: Omit<Change, "item">[]): Transaction {
+  #transaction(changes: Pick<Change, "kind" | "name">[]): Transaction {
     return {
       get: <T>(kind: ItemKind, name: string) => Promise.resolve(this.#get<T>(kind, name)),
       list: <T>(kind: ItemKind) => Promise.resolve(this.#list<T>(kind)),
@@ -217,8 +227,10 @@ class SqliteStore implements Store {
       delete: (kind, name) => {
         const { changes: deleted } = this.#database
           .prepare("DELETE FROM items WHERE kind = ? AND name = ?").run(kind, name);
-        if (Number(deleted) > 0) changes.push({ kind, name });
-        return Promise.resolve(Number(deleted) > 0);
+        if (Number(deleted) === 0) return Promise.resolve(false);
+        this.#database.exec("UPDATE counter SET revision = revision + 1");
+        changes.push({ kind, name });
+        return Promise.resolve(true);
       },
       keepRecords: ({ writer, first, count, bytes }) => {
         this.#database.prepare(
@@ -229,6 +241,10 @@ class SqliteStore implements Store {
         return Promise.resolve();
       },
     };
+  }
+
+  #revision(): number {
+    return Number(this.#database.prepare("SELECT revision FROM counter").get()?.["revision"] ?? 0);
   }
 
   #get<T>(kind: ItemKind, name: string): Item<T> | undefined {

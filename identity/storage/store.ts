@@ -7,14 +7,18 @@
 export type ItemKind =
   | "agent"
   | "app"
+  | "app_pin"
   | "approval"
   | "bot"
   | "bound_keypair"
   | "ca"
   | "heartbeat"
+  | "host"
+  | "host_token"
   | "instance"
   | "lock"
   | "method_token"
+  | "relay"
   | "role"
   | "session"
   | "settings"
@@ -36,6 +40,8 @@ export interface Change {
   readonly kind: ItemKind;
   readonly name: string;
   readonly item: Item | undefined;
+  /** The place of the commit in the order of all: deletions have one as well. */
+  readonly revision: number;
 }
 
 export interface Reader {
@@ -89,6 +95,8 @@ export interface Store extends Reader {
    * process: what they keep is then as strict as the store itself.
    */
   catchUp(): Promise<void>;
+  /** The highest revision that any write or deletion has had. */
+  revision(): Promise<number>;
   /** The number of the newest record of a writer's chain that is here, 0 for none. */
   lastNumber(writer: string): Promise<number>;
   /** The newest `limit` events as they were written, oldest first. */

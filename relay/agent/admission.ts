@@ -49,6 +49,7 @@ export async function admit(
   if (claims.kind !== "session" || cluster !== view.cluster) {
     return refuse("CERTIFICATE_REFUSED", "This certificate opens no session here", "not a session");
   }
+  if (view.news() !== "fresh") return away("no new sessions meanwhile");
   const cas = [...view.userCas()];
   const wrong = await verify(certificate, view, now);
   if (wrong) return wrong;
@@ -81,6 +82,7 @@ export async function verify(
 
 /** The judgement that is made anew with each change: may the holder use the app, and how? */
 export function judge(claims: SessionClaims, view: ClusterView): Verdict {
+  if (view.news() === "lost") return away("for too long");
   const app = view.app(claims.app);
   if (app === undefined) {
     return refuse("APP_UNKNOWN", `App "${claims.app}" does not exist`, "unknown app");
@@ -95,9 +97,16 @@ export function judge(claims: SessionClaims, view: ClusterView): Verdict {
   const locked = view.locked(principal.roles, claims.app);
   if (locked) return refuse("LOCKED", useLocked(locked), "locked");
   const access = accessOf(view, principal, app);
-  return access.kind === "allowed"
-    ? { kind: "allowed", app, policy: access.policy }
-    : denied(app, access.because);
+  if (access.kind === "denied") return denied(app, access.because);
+  // A lock is what a role that says so must not wait for.
+  if (view.news() === "stale" && access.policy.lock === "strict") return away("lock: strict");
+  return { kind: "allowed", app, policy: access.policy };
+}
+
+/** The agent does not know whether what it knows still holds. */
+function away(because: string): Refused {
+  const message = "The agent has had no news of the cluster";
+  return refuse("AUTHORITY_AWAY", message, `no news of the cluster: ${because}`);
 }
 
 export function expired(): Refused {

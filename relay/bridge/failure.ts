@@ -135,6 +135,8 @@ function failureOfEnd({ code, message, hint }: End, around: Surroundings): Failu
       return failure("MCP_UPSTREAM_ERROR");
     case "CERTIFICATE_EXPIRED":
       return failure("MCP_SESSION_EXPIRED", AGAIN);
+    case "AUTHORITY_AWAY":
+      return failure("MCP_NETWORK_UNAVAILABLE", "Try again once the cluster's authority is back");
     case "AGENT_STOPPING":
     case "CLOSED":
     case "SESSION_UNKNOWN":

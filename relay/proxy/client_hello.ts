@@ -30,14 +30,27 @@ const MAX_RECORD = 16 * 1024;
 /** What fits into the one record that the package reads. */
 const MAX_HELLO = 0xffff;
 
+/** How a connection begins that is no TLS: these bytes, and so many in all. */
+export interface Preamble {
+  readonly magic: Buffer;
+  readonly bytes: number;
+}
+
+export type Opening =
+  /** A ClientHello, which stays unread; `servername` is in lower case, and absent if there is none. */
+  | { readonly kind: "tls"; readonly servername: string | undefined }
+  /** A preamble, which is taken away. */
+  | { readonly kind: "preamble"; readonly bytes: Buffer };
+
 /**
- * Resolves to the server name in lower case (`undefined` if the hello has none) and leaves the
- * socket paused, with every byte unread again. Rejects when there is no hello within the limits.
+ * Resolves to what a connection begins with, and leaves the socket paused. Rejects when it is none
+ * of what it may be within the limits.
  */
-export function readServerName(
+export function readOpening(
   socket: Socket,
+  preambles: readonly Preamble[],
   limits: HelloLimits = DEFAULT_HELLO_LIMITS,
-): Promise<string | undefined> {
+): Promise<Opening> {
   return new Promise((resolve, reject) => {
     const received = new Gather();
     const records = new HelloRecords();
@@ -57,6 +70,15 @@ export function readServerName(
     const onClose = () => fail("the connection was closed before a ClientHello");
     const onData = (chunk: Buffer) => {
       received.push(chunk);
+      const preamble = preambles.find(({ magic }) => beginsAs(received.bytes, magic));
+      if (preamble) {
+        if (received.length < preamble.bytes) return;
+        stopReading();
+        const all = received.take();
+        const rest = all.subarray(preamble.bytes);
+        if (rest.length > 0) socket.unshift(rest);
+        return settle(() => resolve({ kind: "preamble", bytes: all.subarray(0, preamble.bytes) }));
+      }
       let hello: Buffer | undefined;
       try {
         hello = records.read(received.bytes);
@@ -67,7 +89,7 @@ export function readServerName(
         stopReading();
         socket.unshift(received.take());
         parseServerName(hello).then(
-          (name) => settle(() => resolve(name)),
+          (servername) => settle(() => resolve({ kind: "tls", servername })),
           (cause) => fail("the ClientHello is malformed", cause),
         );
       } else if (received.length >= limits.bytes) {
@@ -83,6 +105,12 @@ export function readServerName(
     socket.on("end", onClose);
     socket.on("data", onData);
   });
+}
+
+/** Whether the bytes so far are the beginning of the magic, or it theirs. */
+function beginsAs(bytes: Buffer, magic: Buffer): boolean {
+  const length = Math.min(bytes.length, magic.length);
+  return bytes.subarray(0, length).equals(magic.subarray(0, length));
 }
 
 /** Puts the handshake message together from its records; each byte is looked at once. */

@@ -3,10 +3,16 @@
  * socket over as it came; it decrypts nothing. Whoever cannot be routed is cut off without a word,
  * and strangers who have said nothing yet are limited in number, bytes and time.
  */
+import type { Buffer } from "node:buffer";
 import net from "node:net";
 import type { Log } from "../../identity/mod.ts";
 import { RelayError } from "../error.ts";
-import { DEFAULT_HELLO_LIMITS, type HelloLimits, readServerName } from "./client_hello.ts";
+import {
+  DEFAULT_HELLO_LIMITS,
+  type HelloLimits,
+  type Preamble,
+  readOpening,
+} from "./client_hello.ts";
 
 /** Takes a connection over; nothing of it has been read as far as the taker can tell. */
 export type Accept = (socket: net.Socket) => void;
@@ -20,6 +26,11 @@ export interface ListenerOptions {
    * give the same answer, so that a stranger cannot tell which it was.
    */
   readonly route: (servername: string | undefined) => Accept | undefined;
+  /** Connections that are no TLS, by how they begin; none without it. */
+  readonly preambles?: readonly (Preamble & {
+    /** Where one leads; `undefined` refuses. */
+    readonly route: (bytes: Buffer) => Accept | undefined;
+  })[];
   readonly log: Log;
   readonly limits?: Partial<ListenerLimits>;
 }
@@ -47,7 +58,7 @@ export interface Listener {
 
 /** Opens the public port; throws `PORT_IN_USE` or `UNREACHABLE` if it cannot be had. */
 export async function startListener(options: ListenerOptions): Promise<Listener> {
-  const { route, log } = options;
+  const { preambles = [], route, log } = options;
   const limits = { ...DEFAULT_LISTENER_LIMITS, ...options.limits };
   const unrouted = new Unrouted(limits);
 
@@ -61,8 +72,11 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       return socket.destroy();
     }
     try {
-      const servername = await readServerName(socket, limits.hello);
-      const accept = route(servername);
+      const opening = await readOpening(socket, preambles, limits.hello);
+      const accept = opening.kind === "tls"
+        ? route(opening.servername)
+        : preambles.find(({ magic }) => opening.bytes.subarray(0, magic.length).equals(magic))
+          ?.route(opening.bytes);
       if (accept && !socket.destroyed) return accept(socket);
       log.debug("Refused a connection: no route", { source });
     } catch (error) {

@@ -293,7 +293,15 @@ const wrong: Record<string, [string[], string]> = {
   "a lifetime below a second": [["lock", "--bot=x", "--ttl=1ms"], "commander.invalidArgument"],
   "a format that there is not": [["bots", "ls", "--format=xml"], "commander.invalidArgument"],
   "a limit that is no number": [["audit", "ls", "--limit=1e9"], "commander.invalidArgument"],
-  "a token for no bot": [["tokens", "add"], "commander.missingMandatoryOptionValue"],
+  "a token for no bot": [["tokens", "add"], "commander.invalidArgument"],
+  "a token for a bot and a host": [
+    ["tokens", "add", "--type=bot,app", "--bot=x"],
+    "commander.invalidArgument",
+  ],
+  "a token for nobody that there is": [
+    ["tokens", "add", "--type=kube"],
+    "commander.invalidArgument",
+  ],
   "no name of a bot": [["bots", "add"], "commander.missingArgument"],
   "an argument too many": [["rm", "role/a", "role/b"], "commander.excessArguments"],
 };

@@ -36,8 +36,20 @@ ssh_service:
   enabled: no
 `;
 
+/** One process with everything in it. */
+const TOGETHER = {
+  services: { authority: true, relay: true, agent: true },
+  authorityListen: undefined,
+  joining: undefined,
+  drainMs: 30_000,
+  newsAges: { stale: 30_000, lost: 300_000 },
+  nodename: undefined,
+};
+
 test("parseClusterConfig() reads the guide's file", () => {
   assert.deepEqual(parseClusterConfig(guide, "teleport.yaml"), {
+    ...TOGETHER,
+    nodename: "mcp-host",
     file: "teleport.yaml",
     dataDir: "/var/lib/teleport",
     clusterName: "example.com",
@@ -61,6 +73,45 @@ test("parseClusterConfig() reads the guide's file", () => {
     diagnostics: undefined,
     tracing: undefined,
   });
+});
+
+test("parseClusterConfig() reads how an agent, a relay and an authority stand apart", () => {
+  const pin = `sha256:${"0".repeat(64)}`;
+  const agent = parseClusterConfig(
+    `teleport:
+  nodename: far
+  proxy_server: example.com
+  join_params: {method: token, token_name: a-secret}
+  ca_pin: ${pin}
+auth_service: {enabled: no}
+proxy_service: {enabled: no}
+app_service:
+  authority_away: {refuse_after: 10s, end_after: 1h}
+`,
+    "f",
+  );
+  assert.deepEqual(agent.services, { authority: false, relay: false, agent: true });
+  assert.deepEqual(agent.joining, {
+    authority: "example.com",
+    token: "a-secret",
+    caPins: [pin],
+  });
+  assert.deepEqual(agent.newsAges, { stale: 10_000, lost: 3_600_000 });
+  const relay = parseClusterConfig(
+    `teleport: {auth_server: '10.0.0.1:3025', auth_token: a-secret}
+auth_service: {enabled: no}
+app_service: {enabled: no}
+proxy_service: {drain_timeout: 5m}
+`,
+    "f",
+  );
+  assert.deepEqual(relay.services, { authority: false, relay: true, agent: false });
+  assert.deepEqual([relay.joining?.authority, relay.drainMs], ["10.0.0.1:3025", 300_000]);
+  const authority = parseClusterConfig(
+    "proxy_service: {enabled: no}\napp_service: {enabled: no}\n",
+    "f",
+  );
+  assert.deepEqual(authority.authorityListen, { host: "127.0.0.1", port: 3025 });
 });
 
 test("parseClusterConfig() reads where to serve metrics and where to send traces", () => {
@@ -102,6 +153,7 @@ tracing_service:
 
 test("parseClusterConfig() fills an empty file with private defaults", () => {
   assert.deepEqual(parseClusterConfig("", "teleport.yaml"), {
+    ...TOGETHER,
     file: "teleport.yaml",
     dataDir: defaultDataDir(),
     clusterName: undefined,
@@ -167,9 +219,45 @@ const bad: readonly { what: string; yaml: string; says: RegExp }[] = [
     says: /f:2:12: Postern has no ssh_service/,
   },
   {
-    what: "a cluster without its authority",
+    what: "a relay without its authority",
     yaml: "auth_service:\n  enabled: no\n",
-    says: /f:2:12: auth_service cannot be switched off yet/,
+    says: /f:\d+:\d+: the authority is elsewhere, and nothing says where/,
+  },
+  {
+    what: "a relay behind a relay",
+    yaml: "teleport:\n  proxy_server: a:443\nauth_service:\n  enabled: no\n",
+    says: /f:2:17: a relay has to reach the authority itself/,
+  },
+  {
+    what: "two ways to the authority",
+    yaml: "teleport:\n  auth_server: a:1\n  proxy_server: a:2\nauth_service:\n  enabled: no\n",
+    says: /f:3:17: auth_server and proxy_server exclude each other/,
+  },
+  {
+    what: "another authority for a process that is one",
+    yaml: "teleport:\n  auth_server: a:1\n",
+    says: /f:2:16: auth_server is of no use: the authority is in this process/,
+  },
+  {
+    what: "a process that is nothing",
+    yaml: "auth_service: {enabled: no}\nproxy_service: {enabled: no}\n" +
+      "app_service: {enabled: no}\nteleport: {auth_server: 'a:1'}\n",
+    says: /there is nothing to do: every service is switched off/,
+  },
+  {
+    what: "a method by which hosts do not join",
+    yaml: "teleport:\n  join_params: {method: iam, token_name: x}\n",
+    says: /f:2:25: hosts join by `method: token` only/,
+  },
+  {
+    what: "a pin that is none",
+    yaml: "teleport:\n  auth_server: a:1\n  ca_pin: abc\nauth_service: {enabled: no}\n",
+    says: /f:3:11: "abc" is not a CA pin/,
+  },
+  {
+    what: "sessions that end before new ones are refused",
+    yaml: "app_service:\n  authority_away: {refuse_after: 1h, end_after: 1m}\n",
+    says: /f:2:49: sessions cannot end before new ones are refused/,
   },
   {
     what: "a path of redaction that is none",

@@ -174,7 +174,11 @@ const wrong: Record<string, [string, { code: string; message: RegExp | string }]
     code: "BAD_REQUEST",
     message: /this is the id of a token/,
   }],
-  "a token for something else than a bot": [TOKEN.replace("[Bot]", "[Node]"), {
+  "a token for an authority": [TOKEN.replace("[Bot]", "[Auth]"), {
+    code: "BAD_REQUEST",
+    message: /authorities do not join/,
+  }],
+  "a token for a bot and a host": [TOKEN.replace("[Bot]", "[Bot, App]"), {
     code: "BAD_REQUEST",
     message: /only roles: \[Bot\] is supported/,
   }],

@@ -76,6 +76,15 @@ async function callersOf(
     await tx.put("lock", "r", { ...lock, target: { role: "once" } });
     await tx.delete("bot", "removed");
   });
+  const joined = {
+    agent: await authority.joinHost("agent"),
+    relay: await authority.joinHost("relay"),
+    locked: await authority.joinHost("agent"),
+  };
+  await cluster.store.update(async (tx) => {
+    const target = { host: joined.locked.host };
+    await tx.put("lock", "h", { target, message: "test", created: new Date().toISOString() });
+  });
   const elsewhere = await createCa({
     cluster: cluster.name,
     kind: "user",
@@ -123,6 +132,9 @@ async function callersOf(
     ["agent", await issue(host("agent"), { ca: cluster.keys.host })],
     ["relay", await issue(host("relay"), { ca: cluster.keys.host })],
     ["authority", await issue(host("authority"), { ca: cluster.keys.host })],
+    ["joined agent", joined.agent],
+    ["joined relay", joined.relay],
+    ["locked agent", joined.locked],
     ["bot of another cluster", await issue(bot, { ca: elsewhere })],
     ["identity of another cluster", await issue(held, { ca: elsewhere })],
   ]);

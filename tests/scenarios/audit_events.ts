@@ -106,9 +106,18 @@ export const EVENTS: Readonly<Record<EventType, readonly EventFields[]>> = {
     { code: "PBK03W", fields: `${BOT} token_name success error` },
   ],
   "join_token.create": [
-    { code: "TJT00I", fields: `${ADMIN} bot_name expires? roles join_method` },
+    { code: "TJT00I", fields: `${ADMIN} bot_name? expires? roles join_method apps?` },
   ],
-  "join_token.delete": [{ code: "PJT01I", fields: `${ADMIN} bot_name` }],
+  "join_token.delete": [{ code: "PJT01I", fields: `${ADMIN} bot_name?` }],
+  "instance.join": [
+    {
+      code: "TJ002I",
+      fields: "host_id host_name role method token_name success addr.remote",
+    },
+    { code: "TJ002E", fields: "host_name role method success error addr.remote" },
+  ],
+  "host.delete": [{ code: "PHO01I", fields: ADMIN }],
+  "host.app_refused": [{ code: "PHO02W", fields: "host_id host_name app_name reason" }],
   "app.create": [{ code: "TAP03I", fields: `${ADMIN} app_uri app_labels` }],
   "app.update": [{ code: "TAP04I", fields: `${ADMIN} app_uri app_labels` }],
   "app.delete": [{ code: "TAP05I", fields: ADMIN }],

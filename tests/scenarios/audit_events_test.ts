@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { connectHost } from "../../identity/host/mod.ts";
+import { generateKeyPair } from "../../identity/mod.ts";
 import { EVENT_CODES } from "../../identity/audit/mod.ts";
 import { event, events, json, type Seen, SmallServer } from "../support/http_upstream.ts";
 import { eventually, GUIDE_ROLE } from "../support/cluster_process.ts";
@@ -217,6 +219,26 @@ async function joinByKey(guide: Guide): Promise<void> {
   assert.notEqual(await start("key-copy"), 0);
 }
 
+/** An agent joins, would serve what it may not, and is removed; a stranger does not join. */
+async function joinHosts(guide: Guide): Promise<void> {
+  const made = await guide.tctl("tokens", "add", "--type=app", "--apps=own", "--format=json");
+  const proxy = guide.cluster.proxy;
+  const pins = [guide.pin];
+  const { privateKey: key, publicKey } = generateKeyPair();
+  const join = (token: string) =>
+    connectHost(() => ({ proxy, trust: { kind: "pins", pins } }))
+      .join({ token, role: "agent", name: "machine", publicKey });
+  const { certificate, host, trust } = await join(JSON.parse(made).token);
+  const agent = connectHost(() => ({
+    proxy,
+    trust: { kind: "cas", hostCas: trust.hostCas },
+    credentials: { certificate, key },
+  }));
+  await agent.presentApps([{ name: "far", description: "", uri: "mcp+http://x/", labels: {} }]);
+  await guide.tctl("rm", `host/${host}`);
+  await assert.rejects(join("f".repeat(32)), { code: "JOIN_REFUSED" });
+}
+
 /** Two sessions, with a server that has a stream and with one that has none, and one refused. */
 async function talk(
   context: TestContext,
@@ -290,6 +312,7 @@ test(
     });
     await administer(guide);
     await joinAll(guide);
+    await joinHosts(guide);
     await joinPod(guide, await OidcIssuer.start(context));
     await joinByKey(guide);
     await talk(context, guide, () => void (stream = false));

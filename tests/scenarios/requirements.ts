@@ -40,6 +40,11 @@ export const requirements = {
   "join.bound_keypair":
     "a machine joins by a key of its own, recovers by it, and a copy is found out",
   "rotation": "both CAs are replaced under running machines, and what is old is refused at the end",
+  "apart.whole":
+    "authority, relays and agents run in processes of their own; roles and locks reach each",
+  "apart.parts_end": "a relay or an agent that is killed takes nobody else along",
+  "apart.authority_away":
+    "an agent whose authority is away goes on up to the configured age, and then refuses",
   "lock.targets": "a lock on a role or an app ends its open sessions, with a receipt",
   "tctl.edit": "a resource is changed in an editor, and a lost update is refused",
   "fault.agent":

@@ -11,6 +11,8 @@ import {
   openCluster,
 } from "../../identity/authority/mod.ts";
 import type { Cluster } from "../../identity/authority/mod.ts";
+import type { HostTokenItem, JoinedRole } from "../../identity/authority/cluster.ts";
+import { connectHost, type HostClient } from "../../identity/host/mod.ts";
 import {
   caPin,
   connectAuthority,
@@ -30,6 +32,14 @@ export interface Credentials {
   readonly key: string;
 }
 
+/** A joined host, and the authority as it calls it. */
+export interface HostMachine extends Credentials {
+  readonly host: string;
+  readonly client: HostClient;
+  /** With another certificate, or with none. */
+  as(credentials?: Credentials): HostClient;
+}
+
 export interface RealAuthority {
   readonly cluster: Cluster;
   readonly proxy: string;
@@ -46,6 +56,10 @@ export interface RealAuthority {
     bot: Credentials,
     options?: { reissue?: boolean; roles?: string[]; app?: string },
   ): Promise<Credentials>;
+  /** A token for hosts. */
+  addHostToken(token?: Partial<HostTokenItem>): Promise<string>;
+  /** Joins as an agent or a relay. */
+  joinHost(role?: JoinedRole, token?: Partial<HostTokenItem>): Promise<HostMachine>;
   auditTypes(): Promise<string[]>;
 }
 
@@ -85,6 +99,15 @@ export async function realAuthority(
     await store.update((tx) => tx.put("token", name, { bot, expires: end.toISOString() }));
     return token;
   };
+  const addHostToken: RealAuthority["addHostToken"] = async (item = {}) => {
+    const token = randomBytes(16).toString("hex");
+    const name = createHash("sha256").update(token).digest("hex");
+    const expires = new Date(clock.now().getTime() + 3_600_000).toISOString();
+    await store.update((tx) =>
+      tx.put("host_token", name, { roles: ["agent", "relay"], expires, ...item })
+    );
+    return token;
+  };
   return {
     cluster,
     proxy,
@@ -106,6 +129,19 @@ export async function realAuthority(
       const asked = { publicKey, ttl: TTL, reissue, ...(roles && { roles }), ...(app && { app }) };
       const { tls } = await connect(bot).issueIdentity(asked);
       return { certificate: tls, key };
+    },
+    addHostToken,
+    async joinHost(role = "agent", item = {}) {
+      const { publicKey, privateKey: key } = generateKeyPair();
+      const token = await addHostToken(item);
+      const as = (credentials?: Credentials) =>
+        connectHost(() => ({
+          proxy,
+          trust: { kind: "cas", hostCas },
+          ...(credentials && { credentials }),
+        }));
+      const { certificate, host } = await as().join({ token, role, publicKey, name: "machine" });
+      return { host, certificate, key, as, client: as({ certificate, key }) };
     },
     auditTypes: async () =>
       (await store.latestEvents(100)).map(({ event }) => `${event["type"]} ${event["code"]}`),

@@ -12,6 +12,7 @@ import {
   type HostClaims,
   IdentityError,
   type Locked,
+  type News,
   type SessionClaims,
   type SessionGrant,
   silentLog,
@@ -58,6 +59,8 @@ export class FakeView implements ClusterView {
     }
     return undefined;
   }
+  age: News = "fresh";
+  news = () => this.age;
   approved(): undefined {
     return undefined;
   }

@@ -1,7 +1,14 @@
 /** Records what an administrator changed. */
 import type { EventCode, EventType } from "../../audit/mod.ts";
 import { IdentityError } from "../../error.ts";
-import type { Cluster, LockItem, MethodTokenItem, TokenItem } from "../cluster.ts";
+import type {
+  Cluster,
+  HostTokenItem,
+  JoinedRole,
+  LockItem,
+  MethodTokenItem,
+  TokenItem,
+} from "../cluster.ts";
 import type { ResourceKind } from "./admin.ts";
 
 /** Whoever may open the data directory: the operating system knows who that is, we do not. */
@@ -46,11 +53,12 @@ const EVENTS: Readonly<
     deleted: ["mcp.tool.revoked", "PMT02I"],
   },
   bot_instance: { deleted: ["bot_instance.delete", "PBI01I"] },
+  host: { deleted: ["host.delete", "PHO01I"] },
 };
 
 /** Whom a lock locks, why and how long, under the original's names. */
 export function lockFields(
-  { lock: { target: { app, bot, instance, role, token }, message }, expires }: NewLock,
+  { lock: { target: { app, bot, host, instance, role, token }, message }, expires }: NewLock,
 ): Readonly<Record<string, unknown>> {
   return {
     target: {
@@ -59,6 +67,7 @@ export function lockFields(
       ...(role !== undefined && { role }),
       ...(app !== undefined && { app }),
       ...(token !== undefined && { join_token: token.name }),
+      ...(host !== undefined && { server_id: host }),
     },
     message,
     ...(expires && { expires: expires.toISOString() }),
@@ -67,12 +76,21 @@ export function lockFields(
 
 /** Never the token itself: whoever reads the log could join with it. */
 export function tokenFields(
-  token: Pick<TokenItem, "bot" | "expires"> | MethodTokenItem,
+  token: Pick<TokenItem, "bot" | "expires"> | MethodTokenItem | HostTokenItem,
 ): Readonly<Record<string, unknown>> {
+  if (!("bot" in token)) {
+    const { apps, expires, roles } = token;
+    return { roles: roles.map(systemRole), expires, join_method: "token", ...(apps && { apps }) };
+  }
   const common = { bot_name: token.bot, roles: ["Bot"] };
   return "method" in token
     ? { ...common, join_method: token.method }
     : { ...common, expires: token.expires, join_method: "token" };
+}
+
+/** The original's name of what a host may be. */
+export function systemRole(role: JoinedRole): "App" | "Proxy" {
+  return role === "agent" ? "App" : "Proxy";
 }
 
 /** Who did it: somebody on the host, or from afar. */

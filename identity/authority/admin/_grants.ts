@@ -76,7 +76,9 @@ async function grantsOf(
       const resources = parseResources(text, file, now);
       const bots = resources.filter(({ kind }) => kind === "bot")
         .map(({ name, value }): Grant => ({ ...value as BotItem, bot: name }));
-      const joined = resources.filter(({ kind }) => kind === "token")
+      const joined = resources
+        // Those for hosts are bounded by a right of their own.
+        .filter(({ kind, item }) => kind === "token" && item !== "host_token")
         .map(({ value }) => (value as TokenItem | MethodTokenItem).bot)
         .filter((name) => !bots.some(({ bot }) => bot === name));
       return [...bots, ...await Promise.all(joined.map((bot) => standing(reader, bot)))];

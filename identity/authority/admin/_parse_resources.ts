@@ -9,6 +9,7 @@ import type { ItemKind } from "../../storage/store.ts";
 import type {
   AppItem,
   BotItem,
+  HostTokenItem,
   LockItem,
   MethodTokenItem,
   RoleItem,
@@ -22,21 +23,29 @@ import { unique } from "./_names.ts";
 import {
   appSchema,
   botSchema,
+  hostTokenSchema,
   lockSchema,
   methodTokenSchema,
   PROVEN_METHODS,
   tokenSchema,
 } from "./_resource_schemas.ts";
-import { DEFAULT_TOKEN_TTL, tokenItem } from "./_token_item.ts";
+import { DEFAULT_TOKEN_TTL, hostTokenItem, tokenItem } from "./_token_item.ts";
 
 /** A checked resource, ready to be written. */
 export interface ParsedResource {
-  readonly kind: Exclude<ResourceKind, "bot_instance"> & ItemKind;
+  readonly kind: Exclude<ResourceKind, "bot_instance" | "host"> & ItemKind;
   /** Where it is kept, if that is not its kind. */
   readonly item?: ItemKind;
   /** The item's name; a token's is its id. */
   readonly name: string;
-  readonly value: RoleItem | BotItem | TokenItem | MethodTokenItem | AppItem | LockItem;
+  readonly value:
+    | RoleItem
+    | BotItem
+    | TokenItem
+    | HostTokenItem
+    | MethodTokenItem
+    | AppItem
+    | LockItem;
   readonly expires?: Date;
   /** To register a key with; it is kept apart from what is shown. */
   readonly secret?: string;
@@ -68,11 +77,18 @@ export function parseResources(text: string, file: string, now: Date): ParsedRes
   return resources;
 }
 
-/** The kinds of a text's resources, each once; a text that cannot be used has none to tell. */
-export function resourceKinds(text: string, file: string): ParsedResource["kind"][] {
+/**
+ * The kinds of a text's resources, each once, and `host` where hosts may join by them; a text that
+ * cannot be used has none to tell.
+ */
+export function resourceKinds(text: string, file: string): (ParsedResource["kind"] | "host")[] {
   const { documents } = readDocuments(text, file);
   const kinds = documents.map(({ value }) => (value as { kind?: unknown } | null)?.kind);
-  return CREATED_KINDS.filter((kind) => kinds.includes(kind));
+  const hosts = documents.some(({ value }, index) => kinds[index] === "token" && isForHosts(value));
+  return [
+    ...CREATED_KINDS.filter((kind) => kinds.includes(kind)),
+    ...(hosts ? ["host" as const] : []),
+  ];
 }
 
 const CREATED_KINDS = ["role", "bot", "token", "app", "lock"] as const;
@@ -114,6 +130,10 @@ function parseOne(
         const token = check(methodTokenSchema);
         return token && { kind, item: "method_token", ...toMethodToken(token, value) };
       }
+      if (isForHosts(value)) {
+        const token = check(hostTokenSchema);
+        return token && { kind, item: "host_token", ...toHostToken(token, now) };
+      }
       const token = check(tokenSchema);
       const { name, expires } = token?.metadata ?? {};
       return token && name && {
@@ -152,6 +172,24 @@ interface TokenDocument {
 function provesItself(value: unknown): boolean {
   const { spec } = value as TokenDocument;
   return PROVEN_METHODS.some((method) => method === spec?.["join_method"]);
+}
+
+/** Whether a token is for agents and relays: the schema of bots' says what is wrong with any other. */
+function isForHosts(value: unknown): boolean {
+  const roles = (value as TokenDocument).spec?.["roles"];
+  return Array.isArray(roles) && roles.length > 0 && !roles.includes("Bot");
+}
+
+function toHostToken(
+  { metadata: { expires, name }, spec }: (typeof hostTokenSchema)["_output"],
+  now: Date,
+): { name: string; value: HostTokenItem; expires: Date } {
+  const end = expires ?? new Date(now.getTime() + DEFAULT_TOKEN_TTL * 1000);
+  const apps = spec.allow?.flatMap(({ apps }) => apps);
+  return {
+    name: tokenItemName(name),
+    ...hostTokenItem({ roles: spec.roles, ...(apps && { apps }) }, end),
+  };
 }
 
 /** The section is kept as it was written, for those who read it again. */
@@ -200,7 +238,7 @@ function toLock(
   { metadata, spec }: (typeof lockSchema)["_output"],
   now: Date,
 ): { value: LockItem; expires?: Date } {
-  const { app, bot_instance_id, join_token, role, user } = spec.target;
+  const { app, bot_instance_id, join_token, role, server_id, user } = spec.target;
   const expires = spec.expires ?? metadata.expires;
   return {
     value: {
@@ -211,6 +249,7 @@ function toLock(
         ...(app === undefined ? {} : { app }),
         // Whoever has joined by it is looked up when the lock is written.
         ...(join_token === undefined ? {} : { token: { name: join_token, instances: [] } }),
+        ...(server_id === undefined ? {} : { host: server_id }),
       },
       message: spec.message,
       created: now.toISOString(),

@@ -39,6 +39,8 @@ export const PERMISSIONS: { readonly [K in keyof Admin]: Rights<K> } = {
   removeBot: on("bot", "delete"),
   listInstances: seeAll("bot_instance"),
   addToken: on("token", "create"),
+  // An agent is told all roles and bots, and may serve apps: more than a token for a bot is.
+  addHostToken: [...on("token", "create"), ...on("host", "create")],
   listTokens: seeAll("token"),
   removeToken: on("token", "delete"),
   addLock: on("lock", "create"),

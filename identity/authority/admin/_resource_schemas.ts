@@ -8,6 +8,7 @@ import {
   labelCommand,
   labelName,
 } from "../../config/app_schema.ts";
+import { compilePattern } from "../../../policy/pattern/mod.ts";
 import { parseDuration } from "../../duration.ts";
 import {
   ID_TOKEN_METHODS,
@@ -22,7 +23,7 @@ import { BOT_NAME, BOT_NAME_RULE } from "./_names.ts";
 /** Shorter ones could be guessed through the public port. */
 const MIN_TOKEN_CHARS = 8;
 const TOKEN_ID = /^[0-9a-f]{64}$/;
-const ONLY_BOT = "only roles: [Bot] is supported";
+const ONLY_BOT = "only roles: [Bot] is supported with this method";
 const text = z.string().min(1, "it is empty").max(1024);
 const time = z.iso.datetime({ offset: true, error: "write a time such as 2030-01-31T12:00:00Z" })
   .transform((value) => new Date(value));
@@ -88,6 +89,34 @@ export const tokenSchema = z.strictObject({
 
 /** Methods by which a machine proves itself each time. */
 export const PROVEN_METHODS = [KEYPAIR_METHOD, ...ID_TOKEN_METHODS] as const;
+
+/** A name of apps in which `*` stands for any run of characters, or an expression. */
+export const appPattern = text.superRefine((source, context) => {
+  const compiled = compilePattern(source);
+  if (!compiled.ok) context.addIssue({ code: "custom", message: compiled.message });
+});
+
+const HOST_ROLES = { App: "agent", Node: "agent", Proxy: "relay" } as const;
+const HOST_ROLE_RULE =
+  "agents are `App`, relays `Proxy`; a `Bot` has a token of its own, and authorities do not join: " +
+  "they share a store";
+
+/** A secret that agents and relays join with, any number of them until it expires. */
+export const hostTokenSchema = z.strictObject({
+  kind: z.literal("token"),
+  version: z.literal("v2"),
+  metadata: tokenSchema.shape.metadata,
+  spec: z.strictObject({
+    roles: z.array(z.enum(["App", "Node", "Proxy"], HOST_ROLE_RULE)).min(1)
+      .transform((roles) => [...new Set(roles.map((role) => HOST_ROLES[role]))]),
+    join_method: z.literal("token", "hosts join by `join_method: token` only").default("token"),
+    allow: z.array(z.strictObject({ apps: z.array(appPattern).min(1) })).optional(),
+  }).refine(
+    ({ allow, roles }) => allow === undefined || roles.includes("agent"),
+    { path: ["allow"], message: "apps are served by agents: this needs the role `App`" },
+  ),
+  status,
+});
 
 /** A token that is no secret: a name for rules about who may join. */
 export const methodTokenSchema = z.strictObject({
@@ -160,9 +189,10 @@ export const lockSchema = z.strictObject({
       role: text.optional(),
       app: text.optional(),
       join_token: text.optional(),
+      server_id: z.string().regex(/^[0-9a-f]{32}$/, "a host's id has 32 hex digits").optional(),
     }).refine(
       (target) => Object.values(target).filter((value) => value !== undefined).length === 1,
-      "a lock has one target: `user`, `bot_instance_id`, `role`, `app` or `join_token`",
+      "a lock has one target: `user`, `bot_instance_id`, `role`, `app`, `join_token` or `server_id`",
     ),
     message: z.string().max(1024).default(""),
     expires: time.optional(),

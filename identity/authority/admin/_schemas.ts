@@ -5,6 +5,7 @@ import type { Admin } from "./admin.ts";
 import { RESOURCE_KINDS } from "./admin.ts";
 import { CA_TYPES, ROTATION_PHASES } from "../ca_rotation.ts";
 import { MAX_TEXT_CHARS } from "./_documents.ts";
+import { appPattern } from "./_resource_schemas.ts";
 
 const MAX_LIST = 1000;
 /** A record has at most some 20 KiB, and a page has to fit into an answer. */
@@ -69,6 +70,12 @@ export const operationSchemas: Schemas = {
     ttl: ttl.exactOptional(),
     value: text.exactOptional(),
   }),
+  addHostToken: z.strictObject({
+    roles: z.array(z.enum(["agent", "relay"])).min(1).max(2),
+    apps: z.array(appPattern).min(1).max(MAX_LIST).exactOptional(),
+    ttl: ttl.exactOptional(),
+    value: text.exactOptional(),
+  }),
   listTokens: nothing,
   removeToken: z.strictObject({ token: text }),
   addLock: z.strictObject({
@@ -77,6 +84,7 @@ export const operationSchemas: Schemas = {
     role: text.exactOptional(),
     app: text.exactOptional(),
     joinToken: text.exactOptional(),
+    host: text.exactOptional(),
     ttl: ttl.exactOptional(),
     message: z.string().max(1024).exactOptional(),
   }),

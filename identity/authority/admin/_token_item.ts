@@ -1,4 +1,4 @@
-import type { TokenItem } from "../cluster.ts";
+import type { HostTokenItem, TokenItem } from "../cluster.ts";
 
 /** Seconds. */
 export const DEFAULT_TOKEN_TTL = 3600;
@@ -10,6 +10,17 @@ const AFTERLIFE_MS = 7 * 86_400_000;
 export function tokenItem(bot: string, expires: Date): { value: TokenItem; expires: Date } {
   return {
     value: { bot, expires: expires.toISOString() },
+    expires: new Date(expires.getTime() + AFTERLIFE_MS),
+  };
+}
+
+/** The same of a token for hosts. */
+export function hostTokenItem(
+  token: Omit<HostTokenItem, "expires">,
+  expires: Date,
+): { value: HostTokenItem; expires: Date } {
+  return {
+    value: { ...token, expires: expires.toISOString() },
     expires: new Date(expires.getTime() + AFTERLIFE_MS),
   };
 }

@@ -8,7 +8,7 @@ import type { AuditEvent } from "../../audit/event.ts";
 import type { IdTokenMethod } from "../../join/mod.ts";
 import type { TrustBundle } from "../api.ts";
 import type { CaType } from "../ca_rotation.ts";
-import type { HeartbeatItem } from "../cluster.ts";
+import type { HeartbeatItem, JoinedRole } from "../cluster.ts";
 import type { RotateRequest, RotationStatus } from "../rotate_ca.ts";
 
 export type { RotateRequest, RotationStatus };
@@ -30,10 +30,12 @@ export interface Admin {
   removeBot(request: BotRef): Promise<BotRef>;
   listInstances(request: { readonly bot?: string }): Promise<InstanceSummary[]>;
   addToken(request: AddTokenRequest): Promise<NewToken>;
+  /** For agents and relays that are to join. */
+  addHostToken(request: AddHostTokenRequest): Promise<NewHostToken>;
   listTokens(request: Record<never, never>): Promise<TokenSummary[]>;
   removeToken(request: TokenRef): Promise<TokenSummary>;
   addLock(request: AddLockRequest): Promise<LockSummary>;
-  /** Sessions that are open at the agent of this process. */
+  /** Sessions that are open at the agent of this process and at those that follow it. */
   listSessions(request: Record<never, never>): Promise<SessionSummary[]>;
   /** A copy of the whole state in a file of this host: for callers on the host alone. */
   backup(request: BackupRequest): Promise<BackupSummary>;
@@ -99,7 +101,15 @@ export interface PolicyWorld {
 }
 
 /** The kinds of resource that an administrator reads and writes. */
-export const RESOURCE_KINDS = ["role", "bot", "token", "app", "lock", "bot_instance"] as const;
+export const RESOURCE_KINDS = [
+  "role",
+  "bot",
+  "token",
+  "app",
+  "lock",
+  "bot_instance",
+  "host",
+] as const;
 export type ResourceKind = typeof RESOURCE_KINDS[number];
 
 export interface ClusterStatus {
@@ -239,6 +249,28 @@ export interface AddTokenRequest {
   readonly value?: string;
 }
 
+export interface AddHostTokenRequest {
+  readonly roles: readonly JoinedRole[];
+  /** Names, `*` for any run of characters, of the apps that its agents may serve. */
+  readonly apps?: readonly string[];
+  /** Seconds. */
+  readonly ttl?: number;
+  /** The secret; a random one without it. */
+  readonly value?: string;
+}
+
+export interface NewHostToken {
+  readonly roles: readonly JoinedRole[];
+  readonly apps?: readonly string[];
+  /** The secret itself, which is never shown again. */
+  readonly token: string;
+  readonly expires: string;
+  /** Seconds. */
+  readonly ttl: number;
+  readonly caPins: readonly string[];
+  readonly publicAddress?: string;
+}
+
 export interface TokenRef {
   /** The token itself, or its id, or enough of the id's first digits. */
   readonly token: string;
@@ -247,7 +279,9 @@ export interface TokenRef {
 export interface TokenSummary {
   /** The SHA-256 of a secret one, hex, since the token itself is not stored; otherwise its name. */
   readonly id: string;
-  readonly bot: string;
+  /** Who joins with it: the bot, or hosts in one of the roles. */
+  readonly bot?: string;
+  readonly roles?: readonly JoinedRole[];
   readonly method: JoinMethod;
   readonly expires?: string;
   /** `usable`: any number of times, by whoever proves to be allowed. */
@@ -264,6 +298,8 @@ export interface AddLockRequest {
   readonly app?: string;
   /** Whoever joins, or has joined, by it. */
   readonly joinToken?: string;
+  /** An agent or a relay, by its id. */
+  readonly host?: string;
   /** Seconds; without it the lock holds until it is removed. */
   readonly ttl?: number;
   readonly message?: string;
@@ -274,6 +310,8 @@ export interface LockSummary {
   readonly expires?: string;
   /** The receipt: sessions that the lock has ended. */
   readonly ended: readonly EndedSession[];
+  /** Agents elsewhere that have not said in time what has become of their sessions. */
+  readonly silent?: readonly string[];
 }
 
 export interface EndedSession {
@@ -281,6 +319,8 @@ export interface EndedSession {
   readonly bot: string;
   readonly instance: string;
   readonly app: string;
+  /** The host id of the agent, where that is not in the authority's process. */
+  readonly host?: string;
   /** From the lock until nothing of the session was left; absent while its server still ends. */
   readonly milliseconds?: number;
 }
@@ -304,4 +344,6 @@ export interface SessionSummary {
   readonly app: string;
   readonly address: string;
   readonly started: string;
+  /** The host id of the agent, where that is not in the authority's process. */
+  readonly host?: string;
 }

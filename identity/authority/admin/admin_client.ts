@@ -55,6 +55,7 @@ function adminOver(exchange: Exchange): Admin {
     removeBot: call("removeBot"),
     listInstances: call("listInstances"),
     addToken: call("addToken"),
+    addHostToken: call("addHostToken"),
     listTokens: call("listTokens"),
     removeToken: call("removeToken"),
     addLock: call("addLock"),

@@ -3,15 +3,29 @@
  * one lets it meet the pin as well. Rules that deny are not touched by it.
  */
 import { IdentityError } from "../../error.ts";
+import type { ListedTool } from "../../app.ts";
 import type { ApprovalItem, Cluster } from "../cluster.ts";
 import type { Approval, ApproveRequest, AppTools, ToolRef } from "./admin.ts";
 import { recordChange } from "./_audit.ts";
 import type { LocalAgent } from "./_local_agent.ts";
 
-export async function appTools(agent: LocalAgent | undefined, app: string): Promise<AppTools> {
-  if (!agent) return { problem: "app-agent is not running" };
+/** How long an agent elsewhere may take to start a server and list its tools. */
+const TOOLS_MS = 30_000;
+
+export async function appTools(
+  { hosts, view }: Cluster,
+  agent: LocalAgent | undefined,
+  app: string,
+): Promise<AppTools> {
+  const host = view.agentOf(app)?.host;
+  const remote = host !== undefined && hosts.has(host) ? host : undefined;
+  if (!agent && remote === undefined) return { problem: "app-agent is not running" };
   try {
-    return { tools: await agent.listTools(app) };
+    if (remote === undefined) return { tools: await agent!.listTools(app) };
+    const tools = await hosts.ask(remote, { kind: "tools", app }, TOOLS_MS);
+    return Array.isArray(tools)
+      ? { tools: tools as readonly ListedTool[] }
+      : { problem: String((tools as { problem?: unknown } | undefined)?.problem) };
   } catch (error) {
     return { problem: error instanceof Error ? error.message : String(error) };
   }
@@ -23,7 +37,7 @@ export async function approveTool(
   request: ApproveRequest,
 ): Promise<Approval> {
   const { app, tool } = request;
-  const sha256 = request.sha256 ?? await offeredNow(agent, request);
+  const sha256 = request.sha256 ?? await offeredNow(cluster, agent, request);
   const created = cluster.clock.now().toISOString();
   const approval: ApprovalItem = { app, tool, sha256, created };
   await cluster.store.update((tx) => tx.put("approval", nameOf(approval), approval));
@@ -59,10 +73,11 @@ export async function listApprovals({ store }: Cluster): Promise<Approval[]> {
 }
 
 async function offeredNow(
+  cluster: Cluster,
   agent: LocalAgent | undefined,
   { app, tool: name }: ToolRef,
 ): Promise<string> {
-  const { tools, problem } = await appTools(agent, app);
+  const { tools, problem } = await appTools(cluster, agent, app);
   if (!tools) {
     throw new IdentityError("BAD_REQUEST", `The tools of app "${app}" are not known: ${problem}`, {
       hint: "Give the digest of the definition with --sha256",

@@ -13,6 +13,7 @@ import { createResources } from "./create_resources.ts";
 import { getResources } from "./get_resources.ts";
 import { addLock } from "./locks.ts";
 import { decisionEvents, policyWorld } from "./policy_world.ts";
+import { addHostToken } from "./host_tokens.ts";
 import { removeResource } from "./remove_resource.ts";
 import { listSessions } from "./sessions.ts";
 import { clusterStatus } from "./status.ts";
@@ -33,10 +34,11 @@ export function createAdmin(cluster: Cluster, agent?: LocalAgent): Admin {
     removeBot: (request) => removeBot(cluster, request),
     listInstances: (request) => listInstances(cluster, request),
     addToken: (request) => addToken(cluster, request),
+    addHostToken: (request) => addHostToken(cluster, request),
     listTokens: () => listTokens(cluster),
     removeToken: (request) => removeToken(cluster, request),
     addLock: (request) => addLock(cluster, agent, request),
-    listSessions: () => listSessions(agent),
+    listSessions: () => listSessions(cluster, agent),
     backup: (request) => backUpCluster(cluster, request),
     async auditRecords({ after, limit }) {
       await cluster.audit.flush();
@@ -46,7 +48,7 @@ export function createAdmin(cluster: Cluster, agent?: LocalAgent): Admin {
       const { publicKey } = cluster.keys.audit;
       return { records: records.map(({ seq, text }) => ({ seq, text })), newest, heads, publicKey };
     },
-    appTools: ({ app }) => appTools(agent, app),
+    appTools: ({ app }) => appTools(cluster, agent, app),
     approveTool: (request) => approveTool(cluster, agent, request),
     revokeTool: (request) => revokeTool(cluster, request),
     listApprovals: () => listApprovals(cluster),

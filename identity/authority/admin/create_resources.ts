@@ -4,6 +4,7 @@ import type {
   AppItem,
   BotItem,
   Cluster,
+  HostTokenItem,
   LockItem,
   MethodTokenItem,
   TokenItem,
@@ -49,7 +50,7 @@ function recordedFields(
     case "bot":
       return { roles: (value as BotItem).roles };
     case "token":
-      return tokenFields(value as TokenItem | MethodTokenItem);
+      return tokenFields(value as TokenItem | MethodTokenItem | HostTokenItem);
     case "lock":
       return lockFields({ name, lock: value as LockItem, expires });
     case "app": {

@@ -8,6 +8,8 @@ import type {
   AppItem,
   BotItem,
   Cluster,
+  HostItem,
+  HostTokenItem,
   InstanceItem,
   KeypairItem,
   LockItem,
@@ -17,6 +19,7 @@ import type {
 } from "../cluster.ts";
 import type { GetRequest, Resource, ResourceKind } from "./admin.ts";
 import { keypairStatus } from "./_keypair_item.ts";
+import { systemRole } from "./_audit.ts";
 import { findToken } from "./tokens.ts";
 
 /** The resources that are asked for, in the shape of their documents. */
@@ -48,6 +51,8 @@ async function read(
       return (await items<LockItem>()).map(toLock);
     case "bot_instance":
       return (await items<InstanceItem>()).map(toInstance);
+    case "host":
+      return (await items<HostItem>()).map(toHost);
   }
 
   async function items<T>(): Promise<Item<T>[]> {
@@ -102,10 +107,14 @@ async function tokens(
     const methods = await Promise.all(
       (await store.list<MethodTokenItem>("method_token")).map(toMethod),
     );
-    return [...methods, ...(await store.list<TokenItem>("token")).map(toToken)];
+    const hosts = await store.list<HostTokenItem>("host_token");
+    const bots = await store.list<TokenItem>("token");
+    return [...methods, ...hosts.map(toHostToken), ...bots.map(toToken)];
   }
   const method = await store.get<MethodTokenItem>("method_token", name);
-  return [method ? await toMethod(method) : toToken(await findToken(store, name))];
+  if (method) return [await toMethod(method)];
+  const token = await findToken(store, name);
+  return [token.kind === "host_token" ? toHostToken(token) : toToken(token)];
 }
 
 async function toMethodToken(
@@ -140,6 +149,31 @@ function toToken(item: Item<TokenItem>): Resource {
   };
 }
 
+function toHostToken(item: Item<HostTokenItem>): Resource {
+  const { apps, expires, roles } = item.value;
+  return {
+    kind: "token",
+    version: "v2",
+    metadata: { ...metadata(item), expires },
+    spec: {
+      roles: roles.map(systemRole),
+      join_method: "token",
+      ...(apps && { allow: [{ apps }] }),
+    },
+  };
+}
+
+function toHost(item: Item<HostItem>): Resource {
+  const { apps, joined, name, renewed, role } = item.value;
+  return {
+    kind: "host",
+    version: "v1",
+    metadata: metadata(item),
+    spec: { role: systemRole(role), hostname: name, ...(apps && { allow: [{ apps }] }) },
+    status: { joined, renewed },
+  };
+}
+
 function toApp(item: Item<AppItem>): Resource {
   const { description, labels } = item.value;
   return {
@@ -165,6 +199,7 @@ function toLock(item: Item<LockItem>): Resource {
         ...(target.role === undefined ? {} : { role: target.role }),
         ...(target.app === undefined ? {} : { app: target.app }),
         ...(target.token === undefined ? {} : { join_token: target.token.name }),
+        ...(target.host === undefined ? {} : { server_id: target.host }),
       },
       message,
       ...(expires === undefined ? {} : { expires }),

@@ -23,7 +23,7 @@ export async function addLock(
   const name = randomUUID();
   const now = cluster.clock.now();
   const expires = ttl === undefined ? undefined : new Date(now.getTime() + ttl * 1000);
-  const { ended, result: lock } = await withReceipt(
+  const { ended, result: lock, silent } = await withReceipt(
     cluster,
     agent,
     () =>
@@ -36,7 +36,12 @@ export async function addLock(
       }),
   );
   await recordLock(cluster, { name, lock, expires });
-  return { name, ...(expires && { expires: expires.toISOString() }), ended };
+  return {
+    name,
+    ...(expires && { expires: expires.toISOString() }),
+    ended,
+    ...(silent.length > 0 && { silent }),
+  };
 }
 
 /** A lock of a join token is one of those who have joined by it, too. */
@@ -54,12 +59,13 @@ export async function completeLock(
 async function targetOf(
   reader: Reader,
   { view }: Cluster,
-  { app, bot, instance, joinToken, role }: AddLockRequest,
+  { app, bot, host, instance, joinToken, role }: AddLockRequest,
 ): Promise<LockTarget> {
-  const given = [app, bot, instance, joinToken, role].filter((target) => target !== undefined);
+  const given = [app, bot, host, instance, joinToken, role]
+    .filter((target) => target !== undefined);
   if (given.length !== 1) {
     throw new IdentityError("BAD_REQUEST", "A lock needs one target", {
-      hint: "Give --bot, --instance, --join-token, --role or --app, one of them",
+      hint: "Give --bot, --instance, --join-token, --role, --app or --server-id, one of them",
     });
   }
   if (joinToken !== undefined) {
@@ -79,6 +85,12 @@ async function targetOf(
     if (await reader.get("role", role)) return { role };
     throw new IdentityError("NOT_FOUND", `role "${role}" does not exist`, {
       hint: "`tctl get roles` shows those that there are",
+    });
+  }
+  if (host !== undefined) {
+    if (await reader.get("host", host)) return { host };
+    throw new IdentityError("NOT_FOUND", `host "${host}" does not exist`, {
+      hint: "`tctl get hosts` shows those that there are",
     });
   }
   if (app !== undefined && (view.app(app) || await reader.get("app", app))) return { app };

@@ -12,3 +12,4 @@ export { administer } from "./remote_admin.ts";
 export { isRemote } from "./_permissions.ts";
 export type { RemoteOperation } from "./_permissions.ts";
 export { operationSchemas } from "./_schemas.ts";
+export { awaitEnds, summarizeOpen } from "./sessions.ts";

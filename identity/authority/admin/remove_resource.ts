@@ -1,6 +1,7 @@
 import { IdentityError } from "../../error.ts";
 import type { Transaction } from "../../storage/store.ts";
 import type { BotItem, Cluster, InstanceItem } from "../cluster.ts";
+import { removeHost } from "../hosts/remove_host.ts";
 import type { ResourceRef } from "./admin.ts";
 import { recordChange, recordLock } from "./_audit.ts";
 import { removeBot, removeInstance } from "./bots.ts";
@@ -27,6 +28,11 @@ export async function removeResource(
     case "lock":
       await cluster.store.update(async (tx) => {
         if (!await tx.delete(kind, name)) throw notFound({ kind, name });
+      });
+      break;
+    case "host":
+      await cluster.store.update(async (tx) => {
+        if (!await removeHost(tx, name)) throw notFound({ kind, name });
       });
       break;
     case "bot_instance": {

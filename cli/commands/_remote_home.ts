@@ -1,0 +1,152 @@
+/** Relay and agent whose authority is elsewhere: they join, follow its changes, and ship what they record. */
+import net from "node:net";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { AuditLog } from "../../identity/audit/mod.ts";
+import { JoinedHost, Presence } from "../../identity/host/mod.ts";
+import { type Clock, type Log, parseProxy } from "../../identity/mod.ts";
+import { ClusterFollower, RemoteView, type StreamQuestion } from "../../identity/stream/mod.ts";
+import type { Version } from "../../identity/stream/mod.ts";
+import { joinStreams } from "../../relay/tunnel/mod.ts";
+import type { ClusterConfig } from "../config/teleport_yaml.ts";
+import type { AgentHome, RelayHome } from "./_home.ts";
+
+export interface RemoteOptions {
+  readonly config: ClusterConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly resources: AsyncDisposableStack;
+}
+
+/** Connections to the authority at a time; it has a limit of its own. */
+const MAX_TO_AUTHORITY = 1024;
+
+export async function remoteRelayHome(options: RemoteOptions): Promise<RelayHome> {
+  const { log } = options;
+  const joined = await joinCluster(options, "relay");
+  const follower = await follow(options, joined);
+  const { host, port } = parseProxy(options.config.joining!.authority);
+  let open = 0;
+  return {
+    ...common(options, joined, follower),
+    toAuthority(socket) {
+      if (open >= MAX_TO_AUTHORITY) return void socket.destroy();
+      open++;
+      const far = net.connect({ host, port, noDelay: true });
+      far.on(
+        "error",
+        (error: Error) => log.warn("Cannot reach the authority", { error: error.message }),
+      );
+      joinStreams(socket, far).finally(() => open--);
+    },
+    presentRelay: (addresses) => joined.client.presentRelay(addresses),
+  };
+}
+
+/** What an agent answers when it is asked; set once it runs. */
+export interface Answers {
+  question: (question: StreamQuestion) => void;
+  commit: (version: Version) => void;
+}
+
+export async function remoteAgentHome(
+  options: RemoteOptions,
+  answers: Answers,
+): Promise<AgentHome & { answer(id: string, answer: unknown): Promise<void> }> {
+  const { clock, config, log, resources, signal } = options;
+  const joined = await joinCluster(options, "agent");
+  const follower = await follow(options, joined, answers);
+  const { client } = joined;
+  const presence = new Presence({ present: client.presentApps, clock, log, signal });
+  const view = await RemoteView.open(follower, {
+    clock,
+    log,
+    app: (name) => presence.app(name),
+    onApps: (listener) => presence.subscribe(listener),
+  });
+  const audit = await AuditLog.open({
+    cluster: joined.cluster,
+    clock,
+    log,
+    mode: config.audit.mode,
+    spool: join(config.dataDir, "audit.spool"),
+    spoolLimit: config.audit.spoolLimitMib * 1024 * 1024,
+    queueLimit: config.audit.queueLimit,
+    shipper: client.shipper,
+  });
+  // What cannot be shipped any more stays in the spool, for the next start.
+  resources.defer(() =>
+    audit.close().catch((error: unknown) =>
+      log.warn("Audit records stay in the spool", { error: String(error) })
+    )
+  );
+  return {
+    ...common(options, joined, follower),
+    view,
+    audit,
+    redaction: follower.facts.agent?.redaction ?? "",
+    present: (apps) => presence.present(apps),
+    signAppToken: client.signAppToken,
+    answer: client.answer,
+  };
+}
+
+function joinCluster(
+  { clock, config, log, signal }: RemoteOptions,
+  role: "agent" | "relay",
+): Promise<JoinedHost> {
+  const { authority, caPins, token } = config.joining!;
+  return JoinedHost.open({
+    directory: config.dataDir,
+    role,
+    name: config.nodename ?? hostname(),
+    authority,
+    trust: caPins.length > 0 ? { kind: "pins", pins: caPins } : { kind: "system" },
+    token,
+    clock,
+    log,
+    signal,
+  });
+}
+
+async function follow(
+  { clock, config, log, signal }: RemoteOptions,
+  joined: JoinedHost,
+  answers?: Answers,
+): Promise<ClusterFollower> {
+  const follower = await ClusterFollower.open({
+    connect: () => joined.connection,
+    clock,
+    log,
+    signal,
+    ages: config.newsAges,
+    onUnreachable: (proxy) => joined.wayFailed(proxy),
+    ...(answers && {
+      onQuestion: (question) => answers.question(question),
+      onCommit: (version) => answers.commit(version),
+    }),
+  });
+  const learn = () => {
+    // A relay reaches the authority itself; through another it would go in circles.
+    if (answers) joined.learnWays(follower.facts.relays.flatMap(({ addresses }) => addresses));
+    joined.learn(follower.facts.hostCas).catch((error: unknown) =>
+      log.error("Cannot keep the cluster's CAs", { error: String(error) })
+    );
+  };
+  follower.subscribe(learn);
+  learn();
+  return follower;
+}
+
+function common({ clock, log }: RemoteOptions, joined: JoinedHost, follower: ClusterFollower) {
+  return {
+    cluster: joined.cluster,
+    host: joined.host,
+    clock,
+    log,
+    credentials: () => joined.credentials,
+    facts: () => follower.facts,
+    onFacts: (listener: () => void) => follower.subscribe(listener),
+  };
+}
