@@ -26,6 +26,9 @@ import { FakeClock } from "../support/fake_clock.ts";
 import { test } from "../support/harness.ts";
 import type { TestContext } from "../support/harness.ts";
 
+/** What sleeps while nothing is due: the bot, its output, and the watch over the CAs. */
+const LOOPS = 3;
+
 test("`tbot start identity` with the guide's options writes the identity", async (context) => {
   const bot = await setUp(context);
   await bot.run([
@@ -107,10 +110,10 @@ test("a machine that wakes from sleep renews at once", async (context) => {
     "--token=secret-token",
     `--ca-pin=${bot.pin}`,
   ], controller.signal);
-  await bot.clock.asleep(2);
+  await bot.clock.asleep(LOOPS);
   const before = bot.authority.calls.length;
   bot.send("jump");
-  await bot.clock.asleep(2);
+  await bot.clock.asleep(LOOPS);
   assert.equal(bot.authority.calls.length, before + 2);
   controller.abort();
   await running;
@@ -129,10 +132,10 @@ test("a signal to reload renews at once", async (context) => {
     "--token=secret-token",
     `--ca-pin=${bot.pin}`,
   ], controller.signal);
-  await bot.clock.asleep(2);
+  await bot.clock.asleep(LOOPS);
   const before = bot.authority.calls.length;
   bot.send("SIGUSR1");
-  await bot.clock.asleep(2);
+  await bot.clock.asleep(LOOPS);
   assert.equal(bot.authority.calls.length, before + 2);
   assert.ok(bot.log.includes("Received reload signal, queueing reload."));
   controller.abort();
@@ -423,7 +426,7 @@ test("`tbot start` serves its health, and `tbot wait` ends once it is ready", as
     await bot.clock.step(1);
   }
   await waiting;
-  await bot.clock.asleep(2);
+  await bot.clock.asleep(LOOPS);
   const metrics = await (await fetch(`http://${address}/metrics`)).text();
   for (
     const line of [
