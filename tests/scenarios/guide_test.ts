@@ -103,7 +103,11 @@ test("`tsh mcp ls` and `tsh mcp config` say what a client needs", async (context
   const { command, args } = mcpServers[`teleport-mcp-${APP}`];
   const file = guide.write("mcp.json", '{"mcpServers":{"other":{"command":"x"}},"more":1}');
   const updated = await guide.run("tsh", "mcp", "config", ...where, "--client-config", file, APP);
-  assert.equal(updated.stdout, `Updated client configuration at:\n${file}\n`);
+  const end =
+    `Updated client configuration at:\n${file}\nThe one before is at:\n${file}.postern.bak\n`;
+  assert.ok(updated.stdout.endsWith(end), updated.stdout);
+  // What changes is shown, as `diff` would.
+  assert.match(updated.stdout, /^\+ +"teleport-mcp-my-mcp-server": \{$/m);
   assert.deepEqual(JSON.parse(readFileSync(file, "utf8")), {
     mcpServers: { other: { command: "x" }, ...mcpServers },
     more: 1,
