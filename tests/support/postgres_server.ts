@@ -1,5 +1,5 @@
 // A PostgreSQL of this test process: made and started at the first need of it, ended with it.
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync } from "node:fs";
 import { createServer } from "node:net";
@@ -101,8 +101,9 @@ function removeAfterUs(root: string, data: string): void {
     sleep 1
     rm -rf "$3"`;
   // In a session of its own: whoever ends us by our process group is not to end it as well.
-  const watch = ["-c", script, "-", `${process.pid}`, data, root];
-  spawn("sh", watch, { detached: true, stdio: "ignore" }).unref();
+  const start = `session=$(command -v setsid)
+    $session sh -c '${script}' - "$@" </dev/null >/dev/null 2>&1 &`;
+  spawnSync("sh", ["-c", start, "-", `${process.pid}`, data, root], { stdio: "ignore" });
 }
 
 function makeCertificate(folder: string): { key: string; certificate: string } {
