@@ -77,6 +77,8 @@ class Stage {
         command: /bin/sleep
         args: ["1000"]
         run_as_host_user: ${currentUser()}
+  # Bridges are killed at the end, and none of them comes back.
+  limits: {unreached_timeout: 1s}
 `;
     const guide = await Guide.start(context, { sections });
     await guide.join();
