@@ -60,7 +60,8 @@ export async function startPostgres(
   const port = await freePort();
   const start = () => {
     const settings = [
-      ...["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=60"],
+      // Each authority of the model takes four, and those that were replaced stay.
+      ...["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=400"],
       ...["fsync=off", "full_page_writes=off"],
       ...tls ? ["ssl=on", `ssl_cert_file=${tls.certificate}`, `ssl_key_file=${tls.key}`] : [],
     ].flatMap((setting) => ["-c", setting]);
