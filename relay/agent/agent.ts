@@ -15,7 +15,6 @@ import type {
   Log,
   OpenSession,
   Principal,
-  SessionClaims,
   SignAppToken,
 } from "../../identity/mod.ts";
 import { DEFAULT_APP_LIMITS } from "../../identity/mod.ts";
@@ -35,9 +34,10 @@ import { egressOf } from "./egress.ts";
 import { SessionEvents } from "./events.ts";
 import { Greeting } from "./greeting.ts";
 import { listTools } from "./list_tools.ts";
+import { OpenSessions } from "./open_sessions.ts";
 import { Reaper, type ReaperProcess } from "./reaper.ts";
 import { type Connection, Session } from "./session.ts";
-import { exceeded, tooMany } from "./session_limits.ts";
+import { exceeded } from "./session_limits.ts";
 import { startSessionServer } from "./session_server.ts";
 import { ToldDefinitions } from "./told_definitions.ts";
 import { Unreached, type UnreachedLimits } from "./unreached.ts";
@@ -95,13 +95,6 @@ const RESUMES = { perSecond: 1, burst: 100 };
 /** Why somebody who was proved gets no session. */
 type Unwelcome = Pick<Refused, "end" | "because">;
 
-/** What is known of a session beside what it does. */
-interface Opened {
-  /** As it was opened. */
-  readonly id: string;
-  readonly started: Date;
-}
-
 /** Where a connection comes from, as its bringer says. */
 export interface Origin {
   readonly address: string;
@@ -116,7 +109,7 @@ export class Agent {
   readonly #reaper: Reaper | undefined;
   readonly #values: Values;
   readonly #connections = new Set<Duplex>();
-  readonly #sessions = new Map<Session, Opened>();
+  readonly #sessions: OpenSessions;
   /** Tasks of each app, which outlive the sessions that started them. */
   readonly #tasks = new Map<string, TaskRegistry>();
   readonly #told = new ToldDefinitions();
@@ -130,6 +123,7 @@ export class Agent {
     this.#rates = new CallRates(options.clock);
     this.#resumes = new CallRates(options.clock);
     this.#unreached = new Unreached(this.#limits);
+    this.#sessions = new OpenSessions(this.#unreached);
     this.#watch = new ServerWatch(options.clock, options.log);
     this.#tickets = new UsedTickets(this.#limits.usedTickets);
     this.#values = new Values(options.clock);
@@ -144,25 +138,17 @@ export class Agent {
 
   /** The sessions that are open now, each as long as it lasts. */
   openSessions(): OpenSession[] {
-    return [...this.#sessions].map(([session, { id, started }]) => {
-      const { address, claims: { app, bot, instance }, closed } = session;
-      return {
-        ...{ id, bot, instance, app, address, started, closed },
-        get ended() {
-          return session.ended;
-        },
-      };
-    });
+    return this.#sessions.list();
   }
 
   /** Bytes of messages that sessions keep because somebody has to take or record them first. */
   get held(): number {
-    return [...this.#sessions.keys()].reduce((sum, { held }) => sum + held, 0);
+    return this.#sessions.held;
   }
 
   /** Sessions whose server waits because the client, or the audit log, is slow. */
   get stalled(): number {
-    return [...this.#sessions.keys()].filter(({ stalled }) => stalled).length;
+    return this.#sessions.stalled;
   }
 
   /** All tools of an app's server, as nobody in particular; rejects if it does not say. */
@@ -206,7 +192,7 @@ export class Agent {
   /** Ends every session and takes no more; resolves when every server has gone. */
   async close(): Promise<void> {
     this.#closing = true;
-    const sessions = [...this.#sessions.keys()];
+    const sessions = this.#sessions.all();
     for (const session of sessions) {
       session.end({ code: "AGENT_STOPPING", message: "The agent is stopping" });
     }
@@ -255,7 +241,8 @@ export class Agent {
     const connection: Connection = { ...greeted, address, verdict };
     if (hello.resume?.session !== undefined) return this.#resume(hello.resume.session, connection);
     const limits = this.#limitsOf(verdict.app);
-    const excess = this.#excess(claims, limits);
+    const { sessionsPerApp } = limits;
+    const excess = this.#sessions.excess(claims, { ...this.#limits, sessionsPerApp });
     if (excess) return { end: excess, because: excess.message };
     await this.#begin(connection, limits);
   }
@@ -287,9 +274,7 @@ export class Agent {
           signAppToken,
         }, handlers),
     }, connection);
-    this.#sessions.set(session, { id: claims.session, started: clock.now() });
-    await session.closed;
-    this.#sessions.delete(session);
+    await this.#sessions.keep(session, { id: claims.session, started: clock.now() });
   }
 
   /**
@@ -297,7 +282,7 @@ export class Agent {
    * or they do not know its secret.
    */
   #resume(id: string, connection: Connection): Unwelcome | undefined {
-    const session = this.#session(id);
+    const session = this.#sessions.find(id);
     if (!session?.mayResume(connection)) return unknownSession();
     const { app, bot } = session.claims;
     if (this.#resumes.take({ bot, app, tool: id }, RESUMES) !== undefined) {
@@ -311,29 +296,6 @@ export class Agent {
       const end: End = { code: "PROTOCOL", message: error.message };
       session.end(end, error.message);
       return { end, because: error.message };
-    }
-  }
-
-  #session(id: string): Session | undefined {
-    for (const [session, opened] of this.#sessions) if (opened.id === id) return session;
-    return undefined;
-  }
-
-  /** Why one more session would be too many; those whose bridge is away make room for it. */
-  #excess(claims: SessionClaims, { sessionsPerApp }: AppLimits): End | undefined {
-    const numbers = { ...this.#limits, sessionsPerApp };
-    const given = new Set<SessionClaims>();
-    while (true) {
-      const open = [...this.#sessions.keys()].map((session) => session.claims);
-      const excess = tooMany(claims, open.filter((each) => !given.has(each)), numbers);
-      if (excess === undefined) return undefined;
-      const fits = ({ app, bot }: SessionClaims) =>
-        excess.limit === "sessions_per_bot"
-          ? bot === claims.bot
-          : excess.limit !== "sessions_per_app" || app === claims.app;
-      const yielded = this.#unreached.yield(fits);
-      if (yielded === undefined) return excess;
-      given.add(yielded);
     }
   }
 

@@ -17,7 +17,6 @@ import type {
   SessionClaims,
 } from "../../identity/mod.ts";
 import type { AppPolicy } from "../../policy/mod.ts";
-import { after } from "../after.ts";
 import { RelayError } from "../error.ts";
 import type { Gate } from "../gate/gate.ts";
 import type { GateRecord, GateStep, Withheld } from "../gate/step.ts";
@@ -29,6 +28,7 @@ import { ExcerptWriter } from "../wire/excerpt_writer.ts";
 import { FrameType } from "../wire/frame.ts";
 import type { End, Hello, Resumable } from "../wire/handshake.ts";
 import { DEFAULT_WINDOW } from "../wire/outbox.ts";
+import { Absence } from "./absence.ts";
 import type { Admission, Verdict } from "./admission.ts";
 import type { CallRates } from "./call_rate.ts";
 import type { Egress } from "./egress.ts";
@@ -46,9 +46,6 @@ import type { Listened, Upstream, UpstreamHandlers } from "./upstream/upstream.t
 
 /** Answers of a server that may wait for their audit records; beyond it the server waits too. */
 const MAX_LANE_BYTES = 4 * 1024 * 1024;
-
-/** How long a session is kept whose bridge may not have seen WELCOME. */
-const UNCONFIRMED_MS = 60_000;
 
 /** A connection of a session, and what was proved and said on it. */
 export interface Connection {
@@ -92,18 +89,13 @@ export class Session implements ChannelHandlers {
   #certified = new AbortController();
   /** How the session can be resumed; not at all without it. */
   #secret: SessionSecret | undefined;
-  /** Of the connection that counts: no attempt to resume that was made before it does. */
-  #epoch = 0;
-  /** Aborted when the bridge is back. */
-  #away: AbortController | undefined;
+  readonly #absence: Absence;
   readonly #fromClient = new Lane((error) => this.#fail(error));
   readonly #fromServer = new Lane((error) => this.#fail(error));
   readonly #over = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
   readonly #time: SessionTime;
   readonly #id: string;
-  /** The bridge has had WELCOME. */
-  #confirmed = false;
   #policy: AppPolicy;
   /** Counts changes of the policy. */
   #changes = 0;
@@ -129,6 +121,8 @@ export class Session implements ChannelHandlers {
       { app: app.name, clock, limits, signal },
       (end) => this.end(end, end.message),
     );
+    const { unreachedMs } = limits;
+    this.#absence = new Absence({ ...options, unreachedMs, signal }, this);
     const { channel, hello } = connection;
     this.#exchange.connect(channel, this, { window: hello.window, received: 0 });
     this.#certify();
@@ -151,8 +145,8 @@ export class Session implements ChannelHandlers {
     const own = this.claims;
     const same = app === own.app && bot === own.bot && instance === own.instance;
     const { epoch = 0, secret } = hello.resume ?? {};
-    if (this.ended || !same || secret === undefined || epoch <= this.#epoch) return false;
-    return this.#secret?.matches(secret) === true;
+    if (this.ended || !same || secret === undefined) return false;
+    return this.#secret?.accepts(secret, epoch) === true;
   }
 
   /**
@@ -162,15 +156,14 @@ export class Session implements ChannelHandlers {
   resume(connection: Connection): void {
     const { channel, hello, verdict } = connection;
     const { epoch = 0, received = 0, secret = "" } = hello.resume ?? {};
-    this.#epoch = epoch;
-    this.#return();
+    this.#absence.finish();
     this.#connection = connection;
     this.#recorder.resumed({ address: connection.address, certificate: this.claims.session })
       .catch((error) => this.#fail(error));
     this.#exchange.connect(channel, this, { window: hello.window, received }, (body, about) => {
       return this.#review(body, about as GateRecord | undefined);
     });
-    this.#welcome(this.#secret?.rotate(secret));
+    this.#welcome(this.#secret?.rotate(secret, epoch));
     this.#exchange.confirm();
     this.#certify();
     this.#adapt(verdict);
@@ -211,7 +204,6 @@ export class Session implements ChannelHandlers {
 
   /** The bridge has had WELCOME, and the secret in it. */
   onConfirmed(): void {
-    this.#confirmed = true;
     this.#secret?.confirm();
   }
 
@@ -233,7 +225,10 @@ export class Session implements ChannelHandlers {
   }
 
   onClose(error: Error | undefined): void {
-    if (this.#mayReturn(error)) return this.#wait();
+    if (this.#mayReturn(error)) {
+      this.#exchange.disconnect();
+      return this.#absence.begin(this.#secret?.confirmed === true);
+    }
     this.#exchange.close();
     void this.#finish({ code: "CLOSED", message: "The connection was closed" }, error?.message);
   }
@@ -329,31 +324,6 @@ export class Session implements ChannelHandlers {
     return !(error instanceof RelayError) || error.code === "UNREACHABLE";
   }
 
-  /** The bridge is away: the session is kept, within bounds. */
-  #wait(): void {
-    const { clock, limits, unreached } = this.#options;
-    // A bridge that has never seen WELCOME cannot show what is in it, and nobody can tell.
-    const unreachedMs = this.#confirmed
-      ? limits.unreachedMs
-      : Math.min(limits.unreachedMs, UNCONFIRMED_MS);
-    this.#exchange.disconnect();
-    const away = this.#away = new AbortController();
-    const end = exceeded(
-      "unreached_timeout",
-      `The bridge has been away for ${unreachedMs / 1000} s`,
-    );
-    after(clock, unreachedMs, AbortSignal.any([away.signal, this.#over.signal]), () => {
-      this.end(end, end.message);
-    });
-    unreached.add(this);
-  }
-
-  #return(): void {
-    this.#away?.abort();
-    this.#away = undefined;
-    this.#options.unreached.remove(this);
-  }
-
   /** What the client has not had, as it may be shown now. */
   #review(body: Uint8Array, record: GateRecord | undefined): Uint8Array | undefined {
     return record === undefined ? body : this.#gate.again(body, record);
@@ -363,7 +333,7 @@ export class Session implements ChannelHandlers {
   #send(body: Uint8Array, record: GateRecord | undefined, changes: number): void {
     const reviewed = changes === this.#changes ? body : this.#review(body, record);
     if (reviewed) this.#exchange.send(reviewed, record);
-    if (this.#away) this.#options.unreached.check();
+    this.#absence.grown();
   }
 
   /** Does what the gate has decided about a message of the client. */
@@ -457,7 +427,7 @@ export class Session implements ChannelHandlers {
   async #finish(end: End, because: string | undefined): Promise<void> {
     if (this.#over.signal.aborted) return;
     this.#over.abort();
-    this.#return();
+    this.#absence.finish();
     this.#fromClient.stop();
     this.#fromServer.stop();
     const { log, observer } = this.#options;

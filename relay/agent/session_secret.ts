@@ -9,6 +9,9 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 export class SessionSecret {
   #current: Buffer;
   #shown: Buffer | undefined;
+  /** Of the connection that counts: no attempt to resume that was made before it does. */
+  #epoch = 0;
+  #confirmed = false;
 
   private constructor(current: Buffer) {
     this.#current = current;
@@ -20,7 +23,17 @@ export class SessionSecret {
     return { secret: new SessionSecret(digest(text)), text };
   }
 
-  matches(text: string): boolean {
+  /** The bridge has had some WELCOME. */
+  get confirmed(): boolean {
+    return this.#confirmed;
+  }
+
+  /** Whether the attempt of this number, which showed this, is a later one of the same bridge. */
+  accepts(text: string, epoch: number): boolean {
+    return epoch > this.#epoch && this.#matches(text);
+  }
+
+  #matches(text: string): boolean {
     const shown = digest(text);
     // Both are always compared, each in constant time.
     const current = timingSafeEqual(shown, this.#current);
@@ -28,9 +41,10 @@ export class SessionSecret {
     return current || before;
   }
 
-  /** The next secret, after one that matches was shown. */
-  rotate(shown: string): string {
+  /** The next secret, after an attempt that was accepted. */
+  rotate(shown: string, epoch: number): string {
     const text = newText();
+    this.#epoch = epoch;
     this.#shown = digest(shown);
     this.#current = digest(text);
     return text;
@@ -38,6 +52,7 @@ export class SessionSecret {
 
   /** The bridge has the current one: no other is good any more. */
   confirm(): void {
+    this.#confirmed = true;
     this.#shown = undefined;
   }
 }
