@@ -13,6 +13,7 @@ import { PostgresLink } from "./_postgres_link.ts";
 import { settleSchema } from "./_postgres_schema.ts";
 import { nameOf, parsePostgresUrl, type PostgresAddress } from "./postgres_url.ts";
 import { type PieceRow, RecordReader } from "./_record_reader.ts";
+import { type ItemRow, toItem, toText } from "./_rows.ts";
 import { isSealed, SEALED_KINDS, Sealer, type SealingKeys } from "./seal.ts";
 import type {
   Change,
@@ -37,15 +38,6 @@ export interface PostgresOptions {
 const PATIENCE_MS = 5000;
 /** What a backup may take. */
 const COPY_MS = 3_600_000;
-
-/** As the database gives it: large numbers as text. */
-interface Row {
-  readonly kind: ItemKind;
-  readonly name: string;
-  readonly revision: string | number;
-  readonly value: string;
-  readonly expires: string | number | null;
-}
 
 /** Opens the store in a database, and makes its tables if they are not there. */
 export async function openPostgresStore(options: PostgresOptions): Promise<Store> {
@@ -78,7 +70,7 @@ async function enter(sql: TransactionSql): Promise<number> {
 
 /** As `settleSeals()` for SQLite does; the database itself clears away what was there before. */
 async function settleSeals(sql: TransactionSql, sealer: Sealer): Promise<void> {
-  const rows = await sql<Row[]>`
+  const rows = await sql<ItemRow[]>`
     SELECT kind, name, value FROM postern.items WHERE kind IN ${sql([...SEALED_KINDS])}`;
   for (const { kind, name, value } of rows) {
     const place = `${kind}/${name}`;
@@ -138,7 +130,7 @@ class PostgresStore implements Store {
 
   get<T>(kind: ItemKind, name: string): Promise<Item<T> | undefined> {
     return this.#deliveries.afterwards(this.#reader.read(async (sql) => {
-      const [row] = await sql<Row[]>`
+      const [row] = await sql<ItemRow[]>`
         SELECT * FROM postern.items WHERE kind = ${kind} AND name = ${name}`;
       return this.#alive<T>(row);
     }));
@@ -146,10 +138,10 @@ class PostgresStore implements Store {
 
   list<T>(kind: ItemKind): Promise<Item<T>[]> {
     return this.#deliveries.afterwards(this.#reader.read(async (sql) => {
-      const rows = await sql<Row[]>`
+      const rows = await sql<ItemRow[]>`
         SELECT * FROM postern.items WHERE kind = ${kind}
         AND (expires IS NULL OR expires > ${this.#now().getTime()}) ORDER BY name`;
-      return rows.map((row) => this.#toItem<T>(row));
+      return rows.map((row) => toItem<T>(row, this.#sealer));
     }));
   }
 
@@ -250,19 +242,18 @@ class PostgresStore implements Store {
   #transaction(sql: TransactionSql, written: Written): Transaction {
     return {
       get: async <T>(kind: ItemKind, name: string) => {
-        const [row] = await sql<Row[]>`
+        const [row] = await sql<ItemRow[]>`
           SELECT * FROM postern.items WHERE kind = ${kind} AND name = ${name}`;
         return this.#alive<T>(row);
       },
       list: async <T>(kind: ItemKind) => {
-        const rows = await sql<Row[]>`
+        const rows = await sql<ItemRow[]>`
           SELECT * FROM postern.items WHERE kind = ${kind}
           AND (expires IS NULL OR expires > ${this.#now().getTime()}) ORDER BY name`;
-        return rows.map((row) => this.#toItem<T>(row));
+        return rows.map((row) => toItem<T>(row, this.#sealer));
       },
       put: async (kind, name, value, options) => {
-        const text = JSON.stringify(value);
-        const stored = SEALED_KINDS.has(kind) ? this.#sealer.seal(`${kind}/${name}`, text) : text;
+        const stored = toText({ kind, name }, value, this.#sealer);
         const expires = options?.expires?.getTime() ?? null;
         const revision = written.next();
         await sql`
@@ -300,7 +291,7 @@ class PostgresStore implements Store {
       const [counter] = await sql`SELECT revision FROM postern.counter`;
       const newest = Number(counter!["revision"]);
       if (newest === since) return { changes: [], revision: since };
-      const rows = await sql<(Omit<Row, "value"> & { readonly value: string | null })[]>`
+      const rows = await sql<(Omit<ItemRow, "value"> & { readonly value: string | null })[]>`
         SELECT kind, name, revision, value, expires FROM postern.items WHERE revision > ${since}
         UNION ALL
         SELECT kind, name, revision, NULL, NULL FROM postern.tombstones WHERE revision > ${since}
@@ -313,7 +304,7 @@ class PostgresStore implements Store {
     });
   }
 
-  #toChange(row: Omit<Row, "value"> & { readonly value: string | null }): Change[] {
+  #toChange(row: Omit<ItemRow, "value"> & { readonly value: string | null }): Change[] {
     const { kind, name, value } = row;
     try {
       const item = value === null ? undefined : this.#alive({ ...row, value });
@@ -335,22 +326,11 @@ class PostgresStore implements Store {
     );
   }
 
-  #alive<T>(row: Row | undefined): Item<T> | undefined {
+  #alive<T>(row: ItemRow | undefined): Item<T> | undefined {
     if (row === undefined) return undefined;
     const { expires } = row;
     if (expires !== null && Number(expires) <= this.#now().getTime()) return undefined;
-    return this.#toItem<T>(row);
-  }
-
-  #toItem<T>({ kind, name, revision, value, expires }: Row): Item<T> {
-    const text = SEALED_KINDS.has(kind) ? this.#sealer.open(`${kind}/${name}`, value) : value;
-    return {
-      kind,
-      name,
-      revision: Number(revision),
-      value: JSON.parse(text) as T,
-      expires: expires === null ? undefined : new Date(Number(expires)),
-    };
+    return toItem<T>(row, this.#sealer);
   }
 }
 
@@ -358,7 +338,7 @@ interface WrittenRow {
   readonly kind: ItemKind;
   readonly name: string;
   /** Undefined: deleted. */
-  readonly row: Row | undefined;
+  readonly row: ItemRow | undefined;
 }
 
 /** What a transaction has written so far: of each item the last. */

@@ -8,7 +8,8 @@ import { DatabaseSync } from "node:sqlite";
 import { IdentityError } from "../error.ts";
 import { explainOpening } from "./_directory_lock.ts";
 import { type PieceRow, RecordReader } from "./_record_reader.ts";
-import { SEALED_KINDS, Sealer, type SealingKeys } from "./seal.ts";
+import { type ItemRow, toItem, toText } from "./_rows.ts";
+import { Sealer, type SealingKeys } from "./seal.ts";
 import { settleSeals } from "./_settle_seals.ts";
 import type {
   Change,
@@ -35,14 +36,6 @@ export const SCHEMA = `
     packed BLOB NOT NULL, UNIQUE (writer, first));
   PRAGMA user_version = ${SCHEMA_VERSION};
 `;
-
-interface Row {
-  kind: ItemKind;
-  name: string;
-  revision: number;
-  value: string;
-  expires: number | null;
-}
 
 export interface SqliteOptions {
   /** The directory of the database; made with mode 0700 when it is not there. */
@@ -220,7 +213,12 @@ class SqliteStore implements Store {
            VALUES (?, ?, (SELECT revision FROM counter), ?, ?)
            ON CONFLICT (kind, name) DO UPDATE SET
            revision = excluded.revision, value = excluded.value, expires = excluded.expires`,
-        ).run(kind, name, this.#toText(kind, name, value), options?.expires?.getTime() ?? null);
+        ).run(
+          kind,
+          name,
+          toText({ kind, name }, value, this.#sealer),
+          options?.expires?.getTime() ?? null,
+        );
         changes.push({ kind, name });
         return Promise.resolve();
       },
@@ -253,7 +251,7 @@ class SqliteStore implements Store {
         "SELECT * FROM items WHERE kind = ? AND name = ? AND (expires IS NULL OR expires > ?)",
       )
       .get(kind, name, this.#now().getTime());
-    return row === undefined ? undefined : this.#toItem<T>(row as unknown as Row);
+    return row === undefined ? undefined : toItem<T>(row as unknown as ItemRow, this.#sealer);
   }
 
   #list<T>(kind: ItemKind): Item<T>[] {
@@ -262,22 +260,6 @@ class SqliteStore implements Store {
         "SELECT * FROM items WHERE kind = ? AND (expires IS NULL OR expires > ?) ORDER BY name",
       )
       .all(kind, this.#now().getTime())
-      .map((row) => this.#toItem<T>(row as unknown as Row));
-  }
-
-  #toText(kind: ItemKind, name: string, value: unknown): string {
-    const text = JSON.stringify(value);
-    return SEALED_KINDS.has(kind) ? this.#sealer.seal(`${kind}/${name}`, text) : text;
-  }
-
-  #toItem<T>({ kind, name, revision, value, expires }: Row): Item<T> {
-    const text = SEALED_KINDS.has(kind) ? this.#sealer.open(`${kind}/${name}`, value) : value;
-    return {
-      kind,
-      name,
-      revision: Number(revision),
-      value: JSON.parse(text) as T,
-      expires: expires === null ? undefined : new Date(Number(expires)),
-    };
+      .map((row) => toItem<T>(row as unknown as ItemRow, this.#sealer));
   }
 }
