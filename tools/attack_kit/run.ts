@@ -135,6 +135,8 @@ class Session {
     try {
       for (const step of row.steps) await this.#take(step);
       await this.#fence();
+      // Over HTTP the plain call may be answered before those that came first.
+      for (const id of row.served) await this.#answer(id, heard);
     } catch (error) {
       ended = true;
       if (!row.mayEnd) return [`the session ends, or hangs: ${excerpt(String(error))}`];
@@ -187,9 +189,10 @@ class Session {
     return this.#answer(id);
   }
 
-  #answer(id: string | number): Promise<string> {
+  /** Looks at the lines from this place on. */
+  #answer(id: string | number, from = 0): Promise<string> {
     const wanted = `"id":${JSON.stringify(id)}`;
-    let at = 0;
+    let at = from;
     return this.#peer.until(() => {
       for (; at < this.#peer.lines.length; at++) {
         const text = this.#peer.lines[at]!.toString("utf8");
