@@ -3,7 +3,7 @@
 // Node.js and npm only, and Node.js 20 does not read TypeScript.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { constants } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import process from "node:process";
@@ -43,6 +43,12 @@ function install() {
   const digest = createHash("sha256").update(lock).digest("hex");
   const stamp = join(modules, ".postern-lock");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === digest) return;
+  if (lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    // npm would empty the folder behind it, under whoever else uses it.
+    console.error("error: node_modules is a link, and has not what package-lock.json names");
+    console.error("hint: Remove the link, or run npm ci where it leads to");
+    process.exit(1);
+  }
   console.error("Installing dependencies (npm ci) …");
   const npm = spawnSync("npm", [
     "ci",

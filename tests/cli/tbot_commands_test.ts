@@ -98,50 +98,35 @@ test("the old form with --destination-dir and --data-dir still works", async (co
   assert.ok(existsSync(join(bot.root, "bot", "identity")));
 });
 
-test("a machine that wakes from sleep renews at once", async (context) => {
-  const bot = await setUp(context);
-  const controller = new AbortController();
-  const running = bot.run([
-    "start",
-    "identity",
-    `--destination=${bot.root}/machine-id`,
-    `--storage=${bot.root}/bot`,
-    "--proxy-server=demo.test:443",
-    "--token=secret-token",
-    `--ca-pin=${bot.pin}`,
-  ], controller.signal);
-  await bot.clock.asleep(LOOPS);
-  const before = bot.authority.calls.length;
-  bot.send("jump");
-  await bot.clock.asleep(LOOPS);
-  assert.equal(bot.authority.calls.length, before + 2);
-  controller.abort();
-  await running;
-  assert.equal(bot.listeners(), 0);
-});
-
-test("a signal to reload renews at once", async (context) => {
-  const bot = await setUp(context);
-  const controller = new AbortController();
-  const running = bot.run([
-    "start",
-    "identity",
-    `--destination=${bot.root}/machine-id`,
-    `--storage=${bot.root}/bot`,
-    "--proxy-server=demo.test:443",
-    "--token=secret-token",
-    `--ca-pin=${bot.pin}`,
-  ], controller.signal);
-  await bot.clock.asleep(LOOPS);
-  const before = bot.authority.calls.length;
-  bot.send("SIGUSR1");
-  await bot.clock.asleep(LOOPS);
-  assert.equal(bot.authority.calls.length, before + 2);
-  assert.ok(bot.log.includes("Received reload signal, queueing reload."));
-  controller.abort();
-  await running;
-  assert.equal(bot.listeners(), 0);
-});
+for (
+  const [what, event, logs] of [
+    ["a machine that wakes from sleep", "jump", undefined],
+    ["a signal to reload", "SIGUSR1", "Received reload signal, queueing reload."],
+  ] as const
+) {
+  test(`${what} renews at once`, async (context) => {
+    const bot = await setUp(context);
+    const controller = new AbortController();
+    const running = bot.run([
+      "start",
+      "identity",
+      `--destination=${bot.root}/machine-id`,
+      `--storage=${bot.root}/bot`,
+      "--proxy-server=demo.test:443",
+      "--token=secret-token",
+      `--ca-pin=${bot.pin}`,
+    ], controller.signal);
+    await bot.clock.asleep(LOOPS);
+    const before = bot.authority.calls.length;
+    bot.send(event);
+    await bot.clock.asleep(LOOPS);
+    assert.equal(bot.authority.calls.length, before + 2);
+    assert.ok(logs === undefined || bot.log.includes(logs));
+    controller.abort();
+    await running;
+    assert.equal(bot.listeners(), 0);
+  });
+}
 
 test("`tbot configure identity` prints a file that means what its options mean", async (context) => {
   const bot = await setUp(context);
