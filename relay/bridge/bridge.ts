@@ -16,20 +16,14 @@ import { LineSplitter } from "../wire/line_splitter.ts";
 import { peekMessage } from "../wire/peek.ts";
 import { Backoff } from "./backoff.ts";
 import { ClientSide } from "./client_side.ts";
-import {
-  type Failure,
-  failureOf,
-  failureText,
-  isReplaceable,
-  isTransient,
-  ServerChanged,
-} from "./failure.ts";
+import { type Failure, failureText, isReplaceable, isTransient, ServerChanged } from "./failure.ts";
 import type { BridgeOptions } from "./options.ts";
 import { Opener } from "./opener.ts";
 import { Renewal } from "./renewal.ts";
 import { Replay } from "./replay.ts";
 import type { Session } from "./session.ts";
 import { SleepWatch } from "./sleep_watch.ts";
+import { Trouble } from "./trouble.ts";
 import { Waiting } from "./waiting.ts";
 
 /**
@@ -72,7 +66,7 @@ class Bridge {
   readonly #stop = new AbortController();
   readonly #done = Promise.withResolvers<number>();
   #state: State = { kind: "idle" };
-  #failure: Failure | undefined;
+  readonly #trouble: Trouble;
   /** Set when another server than the client's own has answered: only the client can go on. */
   #changed = false;
   #backoff: Backoff;
@@ -86,6 +80,7 @@ class Bridge {
 
   constructor(options: BridgeOptions) {
     this.#options = options;
+    this.#trouble = new Trouble(options);
     this.#client = new ClientSide(options.stdout);
     const clock = this.#clock = options.options?.clock ?? systemClock;
     this.#backoff = new Backoff(clock);
@@ -99,7 +94,7 @@ class Bridge {
     this.#waiting = new Waiting({
       clock,
       patience: PATIENCE_MS,
-      onExpired: (line) => this.#refuse(line, this.#failure ?? GONE),
+      onExpired: (line) => this.#refuse(line, this.#trouble.last),
     });
   }
 
@@ -161,7 +156,7 @@ class Bridge {
         this.#waiting.add(line);
         return this.#backoff.nudge();
       case "idle":
-        if (this.#changed && request) return this.#refuse(line, this.#failure ?? GONE);
+        if (this.#changed && request) return this.#refuse(line, this.#trouble.last);
         this.#waiting.add(line);
         if (request) return void this.#open({ replaces: false });
         this.#waiting.take();
@@ -205,7 +200,7 @@ class Bridge {
         const again = (replaces || this.#met) && isTransient(error) &&
           this.#clock.monotonic() < until;
         if (!again) return this.#failed(error);
-        this.#note(error, "debug");
+        this.#trouble.note(error, "debug");
       }
       await this.#backoff.wait(this.#stop.signal);
     }
@@ -250,7 +245,7 @@ class Bridge {
   /** There is no session: whoever waits for one hears why. */
   #failed(error: unknown): void {
     if (this.#state.kind === "stopping") return;
-    const failure = this.#note(error);
+    const failure = this.#trouble.note(error);
     this.#client.failAll(failureText(failure));
     this.#again = [];
     this.#rest(failure);
@@ -281,11 +276,16 @@ class Bridge {
 
   /** Brings a lost session back, for as long as the agent keeps it. */
   async #resume(session: Session, reason: RelayError): Promise<void> {
-    this.#note(reason, "debug");
+    this.#trouble.note(reason, "debug");
     this.#backoff = new Backoff(this.#clock);
     const until = this.#clock.monotonic() + session.kept;
     const back = new AbortController();
-    after(this.#clock, PATIENCE_MS, back.signal, () => this.#client.giveUp(this.#unknown()));
+    after(
+      this.#clock,
+      PATIENCE_MS,
+      back.signal,
+      () => this.#client.giveUp(this.#trouble.unknownOutcome),
+    );
     try {
       while (this.#isLost(session)) {
         try {
@@ -294,7 +294,7 @@ class Bridge {
           else session.destroy();
           return;
         } catch (error) {
-          this.#note(error, "debug");
+          this.#trouble.note(error, "debug");
           const again = isTransient(error) && this.#clock.monotonic() < until;
           if (!again) return session.abandon(asReason(error));
         }
@@ -314,14 +314,14 @@ class Bridge {
     const state = this.#state;
     if (state.kind !== "open" && state.kind !== "lost" || state.session !== session) return;
     this.#renewal.stop();
-    const failure = this.#note(reason);
+    const failure = this.#trouble.note(reason);
     const { at, replaces } = this.#opened;
     const lasted = this.#clock.monotonic() - at > SHORT_LIVED_MS;
     // One that ends as soon as it is there is not worth a loop.
     const wanted = this.#waiting.size > 0 ||
       (this.#replay.needed || this.#client.repeats) && (lasted || !replaces);
     const repeat = wanted && this.#options.options?.reconnect !== false && isReplaceable(reason);
-    this.#again = this.#client.failAll(this.#unknown(), { repeat });
+    this.#again = this.#client.failAll(this.#trouble.unknownOutcome, { repeat });
     if (repeat) void this.#open({ replaces: true });
     else this.#rest(failure);
   }
@@ -331,24 +331,6 @@ class Bridge {
     this.#backoff.nudge();
     if (state.kind !== "open" || this.#options.options?.reconnect === false) return;
     state.session.lose(new RelayError("UNREACHABLE", "The machine was asleep"));
-  }
-
-  #unknown(): string {
-    const text = failureText(this.#failure ?? GONE);
-    return `${text} (Whether the request had an effect is unknown.)`;
-  }
-
-  #note(error: unknown, level: "debug" | "warn" = "warn"): Failure {
-    const { log } = this.#options;
-    const failure = failureOf(error, this.#options);
-    const cause = error instanceof Error ? error.cause : undefined;
-    log[level](failure.sentence, {
-      code: failure.prefix,
-      ...(failure.hint !== undefined && { hint: failure.hint }),
-      ...(cause instanceof Error && { cause: cause.message }),
-    });
-    if (!(error instanceof Error && "code" in error)) log.debug(String(error));
-    return this.#failure = failure;
   }
 
   /** A message of the server, for the client. */
@@ -408,9 +390,3 @@ function asReason(error: unknown): RelayError {
   const message = error instanceof Error ? error.message : String(error);
   return new RelayError("ROUTE_REFUSED", message, { cause: error });
 }
-
-const GONE: Failure = {
-  prefix: "MCP_NETWORK_UNAVAILABLE",
-  sentence: "The session is over",
-  hint: "Start this MCP server again in your client",
-};
