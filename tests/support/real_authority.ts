@@ -80,6 +80,8 @@ export async function realAuthority(
   context.cleanup(() => store.close());
   const host = database === undefined ? AGENT : await hostId(directory, store);
   const cluster = await openCluster({ store, host, name, clock, log: silentLog });
+  // Or what is renewed as the test ends would be recorded, and tried again, in a store that is closed.
+  context.cleanup(() => cluster.audit.close());
   const request = { role: "authority", host, names: [name, "localhost"] } as const;
   const identity = await HostIdentity.open(cluster, request, context.signal);
   const server = createPublicServer(cluster, identity);
