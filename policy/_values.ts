@@ -17,11 +17,24 @@ export function valueAt(args: unknown, path: readonly (string | number)[]): Valu
       at = at[step];
     } else {
       if (typeof at !== "object" || Array.isArray(at)) return ODD;
+      // Servers that ignore case (CVE-2026-27896) may take the other one.
+      if (hasCaseTwin(at, step)) return ODD;
       at = Object.hasOwn(at, step) ? (at as Record<string, unknown>)[step] : undefined;
     }
   }
   if (at === undefined || at === null || isScalar(at)) return at;
   return Array.isArray(at) && at.every(isScalar) ? at : ODD;
+}
+
+/** Whether another key of the object differs from the name in case only. */
+function hasCaseTwin(object: object, name: string): boolean {
+  const folded = foldName(name);
+  return Object.keys(object).some((key) => key !== name && foldName(key) === folded);
+}
+
+/** Lower case of upper case, so that ſ meets s, the Kelvin sign k and the dotless ı i. */
+function foldName(name: string): string {
+  return name.toLowerCase().toUpperCase().toLowerCase();
 }
 
 function isScalar(value: unknown): value is Scalar {

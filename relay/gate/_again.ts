@@ -2,7 +2,7 @@
 import { errorReply } from "../wire/refusal.ts";
 import { scanMessage } from "../wire/scanner.ts";
 import { type Context, decideListing } from "./_judge.ts";
-import { reviewResult, reviewSampling } from "./_results.ts";
+import { reviewInputRequests, reviewResult, reviewSampling } from "./_results.ts";
 import { LISTS } from "./methods.ts";
 import { ACCESS_CHANGED } from "./_steps.ts";
 import type { GateRecord } from "./step.ts";
@@ -26,17 +26,16 @@ export function judgeAgain(
   if (target !== undefined && decideListing(target, context).effect === "deny") {
     return kind === "response" ? refused(bytes) : undefined;
   }
-  const isList = kind === "response" && LISTS.has(method);
-  if (!isList && method !== "sampling/createMessage") return bytes;
+  if (kind === "request" && method !== "sampling/createMessage") return bytes;
   const scan = scanMessage(bytes);
   if (!scan.ok) return undefined;
   const { message } = scan;
-  const reviewed = message.kind === "result" && isList
-    ? reviewResult(message, { method, modern }, context)
-    : message.kind === "request"
+  if (message.kind === "error") return bytes;
+  const reviewed = message.kind === "request"
     ? reviewSampling(message, context)
-    : undefined;
-  if (reviewed === undefined) return bytes;
+    : message.kind === "result" && LISTS.has(method)
+    ? reviewResult(message, { method, modern }, context)
+    : reviewInputRequests(message, context);
   if (reviewed.pass) return reviewed.bytes;
   return kind === "response" ? refused(bytes) : undefined;
 }

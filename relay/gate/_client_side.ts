@@ -57,7 +57,9 @@ export function clientRequest(
     return step.refuse(id, step.tooFast(wait), { ...judgedRecord, reason: "rate_limit" });
   }
   const notifications = message.inner.get("notifications");
-  state.modern ||= modern;
+  // A client that asks first which protocol there is speaks neither yet.
+  if (method === "initialize") state.modern = false;
+  else if (method !== "server/discover") state.modern ||= modern;
   state.fromClient.add(id, {
     id,
     method,

@@ -1,8 +1,9 @@
+import type { NotificationMessage } from "../wire/scanner.ts";
 import type { GateRecord } from "./step.ts";
 
 /** A notice of the server about a task that nobody is known to own yet. */
 export interface EarlyNotice {
-  readonly bytes: Uint8Array;
+  readonly message: NotificationMessage;
   readonly record: GateRecord;
 }
 
@@ -23,10 +24,11 @@ export class EarlyNotices {
   }
 
   /** Keeps a notice; false when there are as many as may be. */
-  keep(taskId: string, { bytes, record }: EarlyNotice): boolean {
-    if (this.#notices.length >= MAX_NOTICES || this.#bytes + bytes.length > MAX_BYTES) return false;
-    this.#notices.push({ taskId, bytes, record });
-    this.#bytes += bytes.length;
+  keep(taskId: string, notice: EarlyNotice): boolean {
+    const bytes = notice.message.bytes.length;
+    if (this.#notices.length >= MAX_NOTICES || this.#bytes + bytes > MAX_BYTES) return false;
+    this.#notices.push({ taskId, ...notice });
+    this.#bytes += bytes;
     return true;
   }
 
@@ -37,7 +39,7 @@ export class EarlyNotices {
     );
     if (taken.length === 0) return taken;
     this.#notices = this.#notices.filter((notice) => !taken.includes(notice));
-    for (const { bytes } of taken) this.#bytes -= bytes.length;
+    for (const { message } of taken) this.#bytes -= message.bytes.length;
     return taken;
   }
 }

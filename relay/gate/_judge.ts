@@ -205,7 +205,10 @@ export function deniedToolUse(
   responses: JsonView | undefined,
   context: Context,
 ): Denied | undefined {
-  for (const [, response] of responses?.members() ?? []) {
+  if (responses === undefined || responses.type === "null") return undefined;
+  // Some readers take a list for an object whose names are numbers.
+  if (responses.type !== "object") return ambiguousAnswer();
+  for (const [, response] of responses.members()) {
     const denied = deniedAnswer(response, context);
     if (denied !== undefined) return denied;
   }
@@ -213,6 +216,7 @@ export function deniedToolUse(
 }
 
 function deniedAnswer(answer: JsonView, context: Context): Denied | undefined {
+  if (answer.type === "array") return ambiguousAnswer();
   if (answer.type !== "object") return undefined;
   const members = fields(answer, ANSWER_MEMBERS);
   if (members === undefined) return ambiguousAnswer();
@@ -229,6 +233,8 @@ export function deniedContent(
 ): Denied | undefined {
   if (content === undefined) return undefined;
   for (const block of content.type === "array" ? content.elements() : [content]) {
+    // A list in a list is no content, but some readers flatten it.
+    if (block.type === "array") return ambiguousAnswer();
     if (!mayBeToolUse(block)) continue;
     const members = fields(block, CONTENT_MEMBERS);
     const name = plainName(members?.get("name"));

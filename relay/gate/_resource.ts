@@ -2,37 +2,92 @@ import type { Decision, GatePolicy } from "./policy.ts";
 
 /**
  * Decides on a resource. A URI that climbs (`docs/../etc`) must be allowed as it is written and as
- * a server may resolve it, so that a rule for a folder is not a rule for its neighbours.
+ * a server may resolve it, so that a rule for a folder is not a rule for its neighbours. However a
+ * URI is spelled, what a rule denies stays denied: `%73ecret` is `secret` to a server that decodes.
  */
 export function decideResource(uri: string, policy: GatePolicy): Decision {
   const decision = policy.decideResource(uri);
   if (decision.effect === "deny") return decision;
-  const target = climbs(uri);
-  return target === undefined ? decision : policy.decideResource(target);
+  for (const reading of readings(uri)) {
+    const other = policy.decideResource(reading.uri);
+    if (other.effect === "allow") continue;
+    // Rules that allow may be written in one spelling; only those that deny hold for all.
+    if (reading.climbs || other.because === "denied_by_rule") return other;
+  }
+  return decision;
 }
 
-/** Where a URI with `..` segments leads; `undefined` if it has none. */
-function climbs(uri: string): string | undefined {
-  if (!uri.includes("..") && !uri.includes("%")) return undefined;
-  const scheme = uri.indexOf("://") + 1;
+interface Reading {
+  readonly uri: string;
+  readonly climbs: boolean;
+}
+
+/** What servers may take a URI for, beside what is written. */
+function readings(uri: string): Reading[] {
+  const text = decoded(uri.trim()).replaceAll("\\", "/");
+  const bare = decoded(uri.trim().replace(/[?#].*$/s, "")).replaceAll("\\", "/");
+  const climbs = text.split("/").includes("..");
+  const found = new Set([climbed(text), resolved(text), resolved(bare)]);
+  found.delete(uri);
+  return [...found].map((reading) => ({ uri: reading, climbs }));
+}
+
+/** Without the `..` segments; empty ones count, as they do for URLs. */
+function climbed(text: string): string {
+  const scheme = text.indexOf("://") + 1;
   const root = scheme === 0 ? 0 : scheme + 2;
-  const segments = decoded(uri.slice(root)).replaceAll("\\", "/").split("/");
-  if (!segments.includes("..")) return undefined;
   const kept: string[] = [];
-  for (const segment of segments) {
+  for (const segment of text.slice(root).split("/")) {
     if (segment !== "..") kept.push(segment);
     // The authority in front of the first slash stays.
     else if (kept.length > 1) kept.pop();
   }
-  return uri.slice(0, root) + kept.join("/");
+  return text.slice(0, root) + kept.join("/");
 }
 
+/** The shortest spelling: scheme and host in lower case, no segment that leads nowhere. */
+function resolved(text: string): string {
+  const [, scheme, rest = ""] = /^([a-z][a-z0-9+.-]*):(.*)$/is.exec(text) ?? [];
+  if (scheme === undefined) return text;
+  const name = scheme.toLowerCase();
+  if (!rest.startsWith("/")) return `${name}:${rest}`;
+  const [, authority = "", path = ""] = /^(?:\/\/([^/]*))?(.*)$/s.exec(rest) ?? [];
+  const host = authority.toLowerCase();
+  const kept: string[] = [];
+  const segments = path.split("/");
+  segments.forEach((segment, index) => {
+    const last = index === segments.length - 1;
+    if (segment === "..") kept.pop();
+    else if (segment !== "." && (segment !== "" || last)) kept.push(segment);
+  });
+  const slash = path === "" ? "" : "/";
+  return `${name}://${name === "file" && host === "localhost" ? "" : host}${slash}${
+    kept.join("/")
+  }`;
+}
+
+/** Percent-decoded, as often as it was encoded: some servers do it once, some twice. */
 function decoded(text: string): string {
+  let last = text;
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    const next = decodedOnce(last);
+    if (next === last) break;
+    last = next;
+  }
+  return last;
+}
+
+function decodedOnce(text: string): string {
+  if (!text.includes("%")) return text;
   try {
     return decodeURIComponent(text);
   } catch {
-    // Not percent-encoded as a whole; the dots may still be.
-    return text.replaceAll("%2e", ".").replaceAll("%2E", ".").replaceAll("%2f", "/")
-      .replaceAll("%2F", "/").replaceAll("%5c", "\\").replaceAll("%5C", "\\");
+    // Not percent-encoded as a whole; what is ASCII may still be.
+    return text.replace(
+      /%([2-7][0-9a-f])/gi,
+      (_, hex: string) => String.fromCharCode(parseInt(hex, 16)),
+    );
   }
 }
+
+const MAX_ROUNDS = 3;

@@ -1,6 +1,6 @@
 /** What of a server's answer or request the client may see. */
 import type { JsonView } from "../wire/json.ts";
-import { type RequestMessage, type ResultMessage } from "../wire/scanner.ts";
+import type { NotificationMessage, RequestMessage, ResultMessage } from "../wire/scanner.ts";
 import { applyEdits, type Edit, keepElements, setMember } from "../wire/edit.ts";
 import { type Context, decideListing, fields, type RpcError, targetName } from "./_judge.ts";
 import { type ListRule, LISTS } from "./methods.ts";
@@ -27,7 +27,11 @@ export function reviewResult(
 ): Reviewed {
   const list = LISTS.get(request.method);
   if (list !== undefined) return reviewList(message, list, request.modern, context);
-  const taskId = createdTask(message);
+  const given = request.target?.kind === "tool" ? createdTask(message) : undefined;
+  const taskId = targetName("task", given);
+  if (given !== undefined && taskId === undefined) {
+    return failed("bad_params", "The server gave a task an id that is none");
+  }
   if (taskId !== undefined && request.target?.kind === "tool") {
     const task = { owner: context.owner, tool: request.target.name };
     // A task id that is somebody else's would open their task to this client.
@@ -84,17 +88,26 @@ function entryName(kind: TargetKind, entry: JsonView, member: string): string | 
 }
 
 /** Legacy: `task.taskId`; modern: `resultType: "task"` beside `taskId`. */
-function createdTask({ inner }: ResultMessage): string | undefined {
-  const legacy = inner.get("task")?.member("taskId")?.string();
+function createdTask({ inner }: ResultMessage): JsonView | undefined {
+  const legacy = inner.get("task")?.member("taskId");
   if (legacy !== undefined) return legacy;
-  return inner.get("resultType")?.string() === "task" ? inner.get("taskId")?.string() : undefined;
+  return inner.get("resultType")?.string() === "task" ? inner.get("taskId") : undefined;
 }
 
-/** Requests that a modern server puts into its answer: `inputRequests`, by name. */
-function reviewInputRequests(message: ResultMessage, context: Context): Reviewed {
+/**
+ * Requests that a modern server puts into its answer, or into a notice about a task:
+ * `inputRequests`, by name.
+ */
+export function reviewInputRequests(
+  message: ResultMessage | NotificationMessage,
+  context: Context,
+): Reviewed {
   const requests = message.inner.get("inputRequests");
   const edits: Edit[] = [];
   let hidden = 0;
+  if (requests !== undefined && requests.type !== "object" && requests.type !== "null") {
+    return failed("bad_params", "The server's input requests have no names");
+  }
   for (const [, request] of requests?.members() ?? []) {
     const members = fields(request, REQUEST_MEMBERS);
     if (members === undefined) return failed("ambiguous_key", "An input request is ambiguous");

@@ -7,7 +7,7 @@ import {
   type ResultMessage,
 } from "../wire/scanner.ts";
 import { type Context, decideListing, targetName } from "./_judge.ts";
-import { type Reviewed, reviewResult, reviewSampling } from "./_results.ts";
+import { type Reviewed, reviewInputRequests, reviewResult, reviewSampling } from "./_results.ts";
 import type { State } from "./_state.ts";
 import * as step from "./_steps.ts";
 import { SERVER_NOTIFICATIONS, SERVER_REQUESTS } from "./methods.ts";
@@ -60,14 +60,26 @@ export function serverNotification(
     const decision = decideListing(target, context);
     const judged = { ...record, target, decision };
     if (rule === "task" && mayBecomeKnown(name, state, context)) {
-      if (state.early.keep(name, { bytes: message.bytes, record: judged })) return { records: [] };
+      if (state.early.keep(name, { message, record: judged })) return { records: [] };
     }
     return decision.effect === "allow"
-      ? step.pass(message.bytes, judged)
+      ? passReviewed(message, judged, context)
       : step.drop(judged, "denied");
   }
   if (method === "notifications/cancelled") return serverCancelled(state, message, record);
   return step.pass(message.bytes, record);
+}
+
+/** A notice about a task may ask for input, as the answer to a call may. */
+function passReviewed(
+  message: NotificationMessage,
+  record: GateRecord,
+  context: Context,
+): GateStep {
+  const reviewed = reviewInputRequests(message, context);
+  return reviewed.pass
+    ? step.pass(reviewed.bytes, step.withHidden(record, reviewed))
+    : step.drop(record, reviewed.reason);
 }
 
 /** The server withdraws a request of its own or, in the modern era, ends a subscription. */
@@ -134,14 +146,14 @@ function afterNotices(
   if (state.early.bytes === 0) return answer;
   const before: Uint8Array[] = [];
   const records: GateRecord[] = [];
-  for (const { bytes, record } of taskId === undefined ? [] : state.early.take(taskId)) {
+  for (const { message, record } of taskId === undefined ? [] : state.early.take(taskId)) {
     const decision = decideListing({ kind: "task", name: taskId! }, context);
-    if (decision.effect === "allow") {
-      before.push(bytes);
-      records.push({ ...record, decision });
-    } else {
-      records.push({ ...record, decision, outcome: "dropped", reason: "denied" });
-    }
+    const judged = { ...record, decision };
+    const notice = decision.effect === "allow"
+      ? passReviewed(message, judged, context)
+      : step.drop(judged, "denied");
+    if (notice.forward) before.push(notice.forward);
+    records.push(...notice.records);
   }
   if (!callsWait(state)) records.push(...strangersNotices(state));
   return { ...answer, before, records: [...records, ...answer.records] };

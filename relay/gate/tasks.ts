@@ -14,15 +14,24 @@ export class TaskRegistry {
   add(taskId: string, task: Task): boolean {
     const known = this.#tasks.get(taskId);
     if (known !== undefined && known.owner !== task.owner) return false;
-    // Forgetting closes: the oldest task can no longer be asked for, by anybody.
-    if (known === undefined && this.#tasks.size >= this.#limit) {
-      for (const oldest of this.#tasks.keys()) {
-        this.#tasks.delete(oldest);
-        break;
-      }
-    }
+    if (known === undefined && this.#tasks.size >= this.#limit) this.#forget(task.owner);
     this.#tasks.set(taskId, task);
     return true;
+  }
+
+  /**
+   * Forgetting closes: the task can no longer be asked for, by anybody. It is the oldest one of who
+   * needs the room, so that nobody's tasks drive out those of others.
+   */
+  #forget(owner: string): void {
+    let oldest: string | undefined;
+    for (const [taskId, task] of this.#tasks) {
+      oldest ??= taskId;
+      if (task.owner !== owner) continue;
+      oldest = taskId;
+      break;
+    }
+    if (oldest !== undefined) this.#tasks.delete(oldest);
   }
 
   /** Whether it is anybody's. */

@@ -1,0 +1,205 @@
+// Ways around the gate that are no calls: what a client answers, what a server asks in passing, and
+// other spellings of what a rule denies.
+import assert from "node:assert/strict";
+import { type AppPolicy, compilePolicy, parseRoles } from "../../policy/mod.ts";
+import { Gate, type GateOptions, TaskRegistry } from "../../relay/gate/mod.ts";
+import { test } from "../support/harness.ts";
+import { type Grants, policyOf } from "./gate_support.ts";
+
+const META = { "io.modelcontextprotocol/protocolVersion": "2026-07-28" };
+const rpc = (rest: object) => new TextEncoder().encode(JSON.stringify({ jsonrpc: "2.0", ...rest }));
+// deno-lint-ignore no-explicit-any
+const read = (bytes: Uint8Array | undefined): any =>
+  bytes && JSON.parse(new TextDecoder().decode(bytes));
+
+/** A session of which `grants` may be replaced. */
+function session(grants: Grants, options: Partial<GateOptions> = {}) {
+  let now = policyOf(grants);
+  let decisions = 0;
+  const gate = new Gate({ policy: () => now, newDecisionId: () => `d${++decisions}`, ...options });
+  return { gate, grant: (next: Grants) => void (now = policyOf(next)) };
+}
+
+function compiled(spec: string): AppPolicy {
+  const role = `{ kind: role, version: v8, metadata: { name: r }, spec: ${spec} }`;
+  const { roles, problems } = parseRoles(role, "r.yaml");
+  assert.deepEqual(problems, []);
+  return compilePolicy(roles, { name: "bot", traits: {} }, { name: "app", labels: {} });
+}
+
+const USE = { type: "tool_use", id: "u", name: "write", input: {} };
+const answers: [what: string, inputResponses: unknown][] = [
+  ["a list of answers", [{ role: "assistant", content: USE }]],
+  ["an answer that is a list", { a: [USE] }],
+  ["a list in the content", { a: { role: "assistant", content: [[USE]] } }],
+  ["a list that is wrapped", { a: { result: [{ content: USE }] } }],
+  ["a text for all answers", "x"],
+];
+for (const [what, inputResponses] of answers) {
+  test(`an answer of a model does not hide the use of a denied tool in ${what}`, () => {
+    const { gate } = session({ tools: ["read"] });
+    const params = { _meta: META, name: "read", inputResponses };
+    const { forward, reply, records } = gate.fromClient(
+      rpc({ id: 1, method: "tools/call", params }),
+    );
+    assert.equal(forward, undefined);
+    assert.equal(read(reply).error.code, -32602);
+    assert.equal(records[0]?.reason, "ambiguous_key");
+  });
+}
+
+test("null for no answers, and a form with lists in its fields, pass", () => {
+  const { gate } = session({ tools: ["read"] });
+  const form = { q: { action: "accept", content: { names: [["a"]], type: "b" } } };
+  [null, {}, form].forEach((inputResponses, id) => {
+    const params = { _meta: META, name: "read", inputResponses };
+    assert.ok(gate.fromClient(rpc({ id, method: "tools/call", params })).forward);
+  });
+});
+
+const ASKS = {
+  m: { method: "sampling/createMessage", params: { tools: [{ name: "write" }, { name: "read" }] } },
+};
+const SHOWN = {
+  m: { method: "sampling/createMessage", params: { tools: [{ name: "read" }] } },
+};
+
+test("input requests without names are not passed on", () => {
+  const { gate } = session({ tools: ["read"] });
+  gate.fromClient(rpc({ id: 1, method: "tools/call", params: { _meta: META, name: "read" } }));
+  const { forward } = gate.fromServer(rpc({ id: 1, result: { inputRequests: [ASKS.m] } }));
+  assert.equal(read(forward).error.code, -32603);
+});
+
+for (const early of [true, false]) {
+  const when = early ? "before the answer that makes it" : "later";
+  test(`a notice about a task that comes ${when} offers no denied tool to a model`, () => {
+    const { gate } = session({ tools: ["read"] });
+    gate.fromClient(rpc({ id: 1, method: "tools/call", params: { _meta: META, name: "read" } }));
+    const params = { taskId: "t", status: "input_required", inputRequests: ASKS };
+    const notice = () => gate.fromServer(rpc({ method: "notifications/tasks", params }));
+    const made = () => gate.fromServer(rpc({ id: 1, result: { resultType: "task", taskId: "t" } }));
+    const steps = early ? [notice(), made()] : [made(), notice()];
+    const sent = steps.flatMap((
+      { before = [], forward },
+    ) => [...before, ...(forward ? [forward] : [])]);
+    const shown = sent.map(read).find(({ method }) => method === "notifications/tasks");
+    assert.deepEqual(shown.params.inputRequests, SHOWN);
+    const hidden = steps.flatMap(({ records }) => records).map((record) => record.hidden ?? 0);
+    assert.equal(Math.max(...hidden), 1);
+  });
+}
+
+test("what a client has not had offers no tool that is denied by now", () => {
+  const { gate, grant } = session({ tools: ["read", "write"] });
+  gate.fromClient(rpc({ id: 1, method: "tools/call", params: { _meta: META, name: "read" } }));
+  const { forward, records } = gate.fromServer(rpc({ id: 1, result: { inputRequests: ASKS } }));
+  assert.deepEqual(read(forward).result.inputRequests, ASKS);
+  grant({ tools: ["read"] });
+  assert.deepEqual(read(gate.again(forward!, records.at(-1)!)).result.inputRequests, SHOWN);
+});
+
+test("a client that asked for the modern protocol and speaks the older one hears of changes", () => {
+  const { gate, grant } = session({ tools: ["read", "write"] });
+  gate.fromClient(rpc({ id: 0, method: "server/discover", params: { _meta: META } }));
+  gate.fromServer(rpc({ id: 0, error: { code: -32601, message: "Method not found" } }));
+  gate.fromClient(rpc({ id: 1, method: "initialize", params: {} }));
+  gate.fromServer(rpc({ id: 1, result: {} }));
+  gate.fromClient(rpc({ id: 2, method: "tools/list" }));
+  gate.fromServer(rpc({ id: 2, result: { tools: [{ name: "read" }, { name: "write" }] } }));
+  grant({ tools: ["read"] });
+  const methods = gate.policyChanged().messages.map((message) => read(message).method);
+  assert.deepEqual(methods, ["notifications/tools/list_changed"]);
+});
+
+test("the id of a task is bounded, since it is remembered", () => {
+  for (const taskId of ["x".repeat(100_000), "", "a\nb", 7]) {
+    const tasks = new TaskRegistry(10);
+    const { gate } = session({ tools: ["read"] }, { tasks });
+    for (const [id, result] of [{ task: { taskId } }, { resultType: "task", taskId }].entries()) {
+      gate.fromClient(rpc({ id, method: "tools/call", params: { name: "read" } }));
+      assert.equal(read(gate.fromServer(rpc({ id, result })).forward).error.code, -32603);
+      assert.equal(tasks.has(String(taskId)), false);
+    }
+  }
+});
+
+test("who makes many tasks drives out its own", () => {
+  const tasks = new TaskRegistry(3);
+  const add = (taskId: string, owner: string) => tasks.add(taskId, { owner, tool: "read" });
+  for (const [taskId, owner] of [["a", "one"], ["b", "two"], ["c", "two"], ["d", "two"]] as const) {
+    assert.ok(add(taskId, owner));
+  }
+  assert.deepEqual(["a", "b", "c", "d"].map((id) => tasks.has(id)), [true, false, true, true]);
+});
+
+const DENIED = compiled(
+  `{ allow: { app_labels: { "*": "*" }, mcp: { tools: ["*"], resources: ["*"] } },
+     deny: { mcp: { resources: ["file:///secret/*", "docs://Host/a b", "https://host/x"] } } }`,
+);
+const spellings: [uri: string, passes: boolean][] = [
+  ["file:///secret/x", false],
+  ["file:///%73ecret/x", false],
+  ["file:///%2573ecret/x", false],
+  ["file:///secret%2Fx", false],
+  ["file:///secret%5Cx", false],
+  ["FILE:///secret/x", false],
+  ["file:///./secret/x", false],
+  ["file:////secret//x", false],
+  ["file://localhost/secret/x", false],
+  ["file:/secret/x", false],
+  [" file:///secret/x", false],
+  ["file:///%ff/../%73ecret/x", false],
+  ["https://HOST/x?", false],
+  ["https://host/x#y", false],
+  ["docs://Host/a%20b", false],
+  ["file:///secrets/x", true],
+  ["file:///public/%73ecret/x", true],
+  ["file:///public/a%20b%ff", true],
+  ["https://host/xy", true],
+  ["urn:secret:x", true],
+];
+for (const [uri, passes] of spellings) {
+  test(`a denied resource is ${passes ? "not found in" : "denied as"} ${JSON.stringify(uri)}`, () => {
+    const gate = new Gate({ policy: () => DENIED, newDecisionId: () => "d" });
+    const { forward } = gate.fromClient(rpc({ id: 1, method: "resources/read", params: { uri } }));
+    assert.equal(forward !== undefined, passes);
+    gate.fromClient(rpc({ id: 2, method: "resources/list" }));
+    const list = gate.fromServer(rpc({ id: 2, result: { resources: [{ uri }] } }));
+    assert.equal(read(list.forward).result.resources.length, passes ? 1 : 0);
+  });
+}
+
+test("rules that allow go on being taken as they are written", () => {
+  const policy = compiled(
+    `{ allow: { app_labels: { "*": "*" }, mcp: { resources: ["file:///a%20b", "x://h//y/*"] } } }`,
+  );
+  const gate = new Gate({ policy: () => policy, newDecisionId: () => "d" });
+  ["file:///a%20b", "x://h//y/z"].forEach((uri, id) =>
+    assert.ok(gate.fromClient(rpc({ id, method: "resources/read", params: { uri } })).forward, uri)
+  );
+});
+
+const GUARDED = compiled(
+  `{ allow: { app_labels: { "*": "*" }, mcp: { tools: [
+       { name: save, where: 'regexp.match(arguments.path, "/tmp/*") && arguments.opt.depth <= 3' }, show ] } },
+     deny: { mcp: { tools: [ { name: show, where: 'arguments.mode == "root"' } ] } } }`,
+);
+const args: [tool: string, args: object, passes: boolean][] = [
+  ["save", { path: "/tmp/x", opt: { depth: 1 } }, true],
+  ["save", { path: "/tmp/x", opt: { depth: 1 }, Path: "/etc/passwd" }, false],
+  ["save", { path: "/tmp/x", opt: { depth: 1 }, OPT: { depth: 9 } }, false],
+  ["save", { path: "/tmp/x", opt: { depth: 1, Depth: 9 } }, false],
+  ["save", { path: "/tmp/x", opt: { depth: 1 }, Other: 1, other: 2 }, true],
+  ["show", { mode: "root" }, false],
+  ["show", { MODE: "root" }, false],
+  ["show", { mode: "user" }, true],
+];
+for (const [name, given, passes] of args) {
+  test(`${name} ${passes ? "passes" : "is refused"} with ${JSON.stringify(given)}`, () => {
+    const gate = new Gate({ policy: () => GUARDED, newDecisionId: () => "d" });
+    const params = { name, arguments: given };
+    const { forward } = gate.fromClient(rpc({ id: 1, method: "tools/call", params }));
+    assert.equal(forward !== undefined, passes);
+  });
+}
