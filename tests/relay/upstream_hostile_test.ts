@@ -57,6 +57,49 @@ test("a redirect is not followed: what the agent adds is for one server", async 
   assert.equal(other.seen.length, 0);
 });
 
+for (const transport of ["streamable HTTP", "SSE"]) {
+  test(`withdrawals that a server over ${transport} never answers take few connections`, async (context) => {
+    let open = 0;
+    let most = 0;
+    const answer = (seen: Seen) => {
+      const { body, method, response } = seen;
+      if (method === "GET") {
+        if (transport === "SSE") return void events(response, "event: endpoint\ndata: /mcp\n\n");
+        return response.writeHead(405).end();
+      }
+      if (method !== "POST") return response.writeHead(200).end();
+      if (body.method === "initialize") {
+        response.setHeader("mcp-session-id", "s");
+        return json(response, result(body.id));
+      }
+      if (body.method !== "notifications/cancelled") return response.writeHead(202).end();
+      most = Math.max(most, ++open);
+      void seen.closed.then(() => open--);
+    };
+    const server = await SmallServer.start(answer, context);
+    const sse = transport === "SSE";
+    const app = httpApp("small", `mcp+${sse ? "sse+" : ""}${server.url}`);
+    const reached = await Reached.start({ app, limits: { concurrentTold: 8 } }, context);
+    if (sse) reached.send({ jsonrpc: "2.0", method: "notifications/initialized" });
+    else await reached.request(0, "initialize");
+    for (let i = 0; i < 200; i++) {
+      reached.notify("notifications/cancelled", { requestId: 1000 + i });
+    }
+    await server.until(() => open === 8);
+    // What waits is counted, so that the client is held back by it.
+    assert.ok(reached.upstream.held >= 190 * 60, `${reached.upstream.held} bytes are held`);
+    for (let i = 0; i < 20; i++) {
+      const { response } = server.seen.find(({ body, response: { writableEnded } }) =>
+        body?.method === "notifications/cancelled" && !writableEnded
+      )!;
+      const before = server.seen.length;
+      response.writeHead(202).end();
+      await server.until(() => server.seen.length > before);
+    }
+    assert.equal(most, 8);
+  });
+}
+
 test("an answer of another kind is refused by what it is", async (context) => {
   const send = (headers: Record<string, string>, body = "<html>") => ({ response }: Seen) =>
     response.writeHead(200, headers).end(body);

@@ -19,7 +19,8 @@ import { Budget } from "./limits.ts";
 import { isVersion, LAST_EVENT_ID } from "../../../http/mcp_headers.ts";
 import { type Outgoing, readOutgoing } from "../../../http/outgoing.ts";
 import type { ReadOptions } from "./read_body.ts";
-import { noStream, readRefusal, responseKind } from "./responses.ts";
+import { discard, noStream, readRefusal, responseKind } from "./responses.ts";
+import { Slots } from "./slots.ts";
 import { Turns } from "./turns.ts";
 import { Unsent } from "./unsent.ts";
 
@@ -54,6 +55,7 @@ export abstract class HttpServer implements Upstream {
   protected protocolVersion: string | undefined;
   readonly #turns: Turns<Item>;
   readonly #unsent: Unsent;
+  readonly #told: Slots;
   readonly #flow = new Flow();
 
   constructor(options: HttpServerOptions, handlers: UpstreamHandlers) {
@@ -62,6 +64,7 @@ export abstract class HttpServer implements Upstream {
     this.handlers = handlers;
     this.http = new HttpConnection(options);
     this.#unsent = new Unsent(limits.unsentBytes);
+    this.#told = new Slots(limits.concurrentTold);
     this.reading = {
       flow: this.#flow,
       budget: new Budget(limits.bufferedBytes),
@@ -139,6 +142,24 @@ export abstract class HttpServer implements Upstream {
       return await this.http.request({ ...how, method: "POST", body: bytes, onSent: sent });
     } finally {
       left();
+    }
+  }
+
+  /**
+   * Posts what has no answer of its own, and reads past what comes back. A client may send any
+   * number of such messages, and a server need not answer: only so many have a connection at a time.
+   */
+  protected async tellServer(message: Outgoing, how: Post): Promise<HttpResponse> {
+    const left = this.#unsent.add(message.bytes.length);
+    const release = await this.#told.take();
+    left();
+    try {
+      const response = await this.post(message, how);
+      discard(response, this.discarding, release);
+      return response;
+    } catch (error) {
+      release();
+      throw error;
     }
   }
 

@@ -9,6 +9,8 @@ export interface HttpLimits {
   readonly bufferedBytes: number;
   /** Requests of the client that the server works on at a time; more of them wait. */
   readonly concurrentRequests: number;
+  /** Notifications, withdrawals and answers that are under way at a time; more of them wait. */
+  readonly concurrentTold: number;
   /** Messages of the client that wait for their turn. */
   readonly queuedBytes: number;
   /** Messages of the client that the server has not taken yet; beyond it the client waits. */
@@ -29,6 +31,7 @@ export const HTTP_LIMITS: HttpLimits = {
   messageBytes: MAX_LINE_BYTES,
   bufferedBytes: 4 * MAX_LINE_BYTES,
   concurrentRequests: 256,
+  concurrentTold: 64,
   queuedBytes: 2 * MAX_LINE_BYTES,
   unsentBytes: 1024 * 1024,
   connectMs: 10_000,

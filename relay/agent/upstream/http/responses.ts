@@ -60,15 +60,26 @@ export async function readRefusal(
   ]);
 }
 
-/** Reads a body that says nothing, so that its connection can be used again. */
-export function discard({ body }: HttpResponse, { clock, ms }: { clock: Clock; ms: number }): void {
+/**
+ * Reads a body that says nothing, so that its connection can be used again; `onDone` is called
+ * when nothing of it is under way any more.
+ */
+export function discard(
+  { body }: HttpResponse,
+  { clock, ms }: { clock: Clock; ms: number },
+  onDone: () => void = () => {},
+): void {
   const done = new AbortController();
+  done.signal.addEventListener("abort", onDone, { once: true });
   let bytes = 0;
   body.on("data", (chunk: Buffer) => {
     if ((bytes += chunk.length) > MAX_DISCARDED_BYTES) body.destroy();
   });
   body.once("close", () => done.abort());
-  after(clock, ms, done.signal, () => body.destroy());
+  after(clock, ms, done.signal, () => {
+    body.destroy();
+    done.abort();
+  });
 }
 
 function wrong(found: string): RelayError {

@@ -10,7 +10,7 @@ import type { Upstream, UpstreamHandlers } from "../upstream.ts";
 import type { Call } from "./calls.ts";
 import type { HttpResponse } from "./connection.ts";
 import type { ServerEvent } from "./event_parser.ts";
-import { HttpServer, type HttpServerOptions } from "./http_server.ts";
+import { HttpServer, type HttpServerOptions, type Post } from "./http_server.ts";
 import { legacyHeaders } from "../../../http/mcp_headers.ts";
 import { idText, type Outgoing } from "../../../http/outgoing.ts";
 import { readEvents } from "./read_body.ts";
@@ -87,7 +87,7 @@ class SseServer extends HttpServer {
     if (call.isSettled) return;
     call.started = true;
     try {
-      const response = await this.#post(call.message, call.abort.signal);
+      const response = await this.post(call.message, this.#how(call.message, call.abort.signal));
       // The answer comes on the stream; what stands here is no more than a receipt.
       if (response.status < 200 || response.status >= 300) await this.refused(call, response);
       else discard(response, this.discarding);
@@ -98,9 +98,7 @@ class SseServer extends HttpServer {
 
   protected async notify(message: Outgoing): Promise<void> {
     try {
-      const response = await this.#post(message, this.over.signal);
-      discard(response, this.discarding);
-      const { status } = response;
+      const { status } = await this.tellServer(message, this.#how(message, this.over.signal));
       if (status >= 300) this.warn("An MCP server refused a message", `HTTP ${status}`);
     } catch (error) {
       if (!this.over.signal.aborted) this.warn("An MCP server did not take a message", error);
@@ -119,18 +117,18 @@ class SseServer extends HttpServer {
     await this.notify(message);
   }
 
-  #post(message: Outgoing, signal: AbortSignal): Promise<HttpResponse> {
+  #how(message: Outgoing, signal: AbortSignal): Post {
     const headers = legacyHeaders({
       sessionId: undefined,
       protocolVersion: message.method === "initialize" ? undefined : this.protocolVersion,
     });
-    return this.post(message, {
+    return {
       url: this.#postTo!,
       headers,
       headersMs: this.options.limits.takenMs,
       signal,
       onSent: () => this.calls.find(message.id)?.sent.resolve(),
-    });
+    };
   }
 
   async #read(response: HttpResponse): Promise<void> {

@@ -231,8 +231,8 @@ export class StreamableServer extends HttpServer {
     const { url, limits: { takenMs } } = this.options;
     try {
       const signal = this.over.signal;
-      const response = await this.post(message, { url, headers, headersMs: takenMs, signal });
-      discard(response, this.discarding);
+      const how = { url, headers, headersMs: takenMs, signal };
+      const response = await this.tellServer(message, how);
       if (this.#isGone(response, headers)) return false;
       const taken = response.status >= 200 && response.status < 300;
       if (!taken) this.warn("An MCP server refused a message", `HTTP ${response.status}`);
