@@ -1,4 +1,4 @@
-import type { Log, LogFields } from "../identity/mod.ts";
+import { type Log, type LogFields, plainJson } from "../identity/mod.ts";
 import { visible } from "./visible.ts";
 
 /** `text` is for people, `json` for programs: one object on each line. */
@@ -34,7 +34,7 @@ export function createLog({ write, format, debug, now }: LogOptions): Log {
 function jsonLine(now: Date, level: Level, message: string, fields: LogFields): string {
   const own = { time: now.toISOString(), level, message };
   // Ours stand first for the reader, and last so that no field takes their place.
-  return `${JSON.stringify({ ...own, ...fields, ...own })}\n`;
+  return `${plainJson(JSON.stringify({ ...own, ...fields, ...own }))}\n`;
 }
 
 function textLine(now: Date, level: Level, message: string, fields: LogFields): string {

@@ -40,6 +40,7 @@ export type { KeyPair } from "./keys.ts";
 export { silentLog } from "./log.ts";
 export type { Log, LogFields } from "./log.ts";
 export { caPin, isPin, matchesPin } from "./pin.ts";
+export { plainJson } from "./plain_json.ts";
 export { DEFAULT_NEWS_AGES, type NewsAges } from "./stream/news_age.ts";
 export { VERSION } from "./version.ts";
 export { spiffeId } from "./x509/claims.ts";

@@ -5,6 +5,7 @@ import {
   checkIdentity,
   IdentityError,
   parseDuration,
+  plainJson,
   readIdentityFile,
 } from "../../identity/mod.ts";
 import { visible } from "../visible.ts";
@@ -162,20 +163,21 @@ export async function dataDirectory(
 export async function formatter(
   format: Exclude<Format, "text">,
 ): Promise<(value: unknown) => string> {
-  if (format === "json") return (value) => `${escaped(JSON.stringify(value, undefined, 2))}\n`;
+  if (format === "json") return (value) => `${plainJson(JSON.stringify(value, undefined, 2))}\n`;
   const { stringify } = await import("yaml");
   const options = {
     defaultKeyType: "PLAIN",
     defaultStringType: "QUOTE_DOUBLE",
     lineWidth: 0,
   } as const;
-  return (value) => escaped(stringify(value, options));
+  return (value) => plainYaml(stringify(value, options));
 }
 
-function escaped(text: string): string {
+/** Unlike JSON's, YAML's escapes are of code points. */
+function plainYaml(text: string): string {
   return text.replace(
-    /[\u007f-\u009f\u202a-\u202e\u2066-\u2069\u2028\u2029]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+    /[\u007f-\u009f\u2028\u2029]|\p{Cf}/gu,
+    (character) => `\\U${character.codePointAt(0)!.toString(16).padStart(8, "0")}`,
   );
 }
 

@@ -7,7 +7,7 @@ import {
   type VerifyReport,
 } from "../../identity/audit/mod.ts";
 import type { Admin, AuditPage } from "../../identity/authority/admin/mod.ts";
-import { type AuditEvent, IdentityError } from "../../identity/mod.ts";
+import { type AuditEvent, IdentityError, plainJson } from "../../identity/mod.ts";
 import { formatTable } from "../table.ts";
 import { visible } from "../visible.ts";
 import { type Format, formatOption, formatter } from "./_tctl_root.ts";
@@ -91,7 +91,7 @@ async function tail(tctl: Tctl, limit: number, format: Format): Promise<void> {
       yaml !== undefined
         ? `---\n${yaml(asOriginal(event))}`
         : format === "json"
-        ? `${JSON.stringify(asOriginal(event))}\n`
+        ? `${plainJson(JSON.stringify(asOriginal(event)))}\n`
         : `${visible(row(event).join("  "))}\n`,
     );
   let after = await tctl.withAdmin(async (admin) => {

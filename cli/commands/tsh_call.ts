@@ -1,4 +1,4 @@
-import { IdentityError } from "../../identity/mod.ts";
+import { IdentityError, plainJson } from "../../identity/mod.ts";
 import { visible } from "../visible.ts";
 import { type Json, McpSession } from "./_mcp_session.ts";
 import type { TshHost } from "./_tsh_host.ts";
@@ -20,7 +20,7 @@ export async function call(command: CallCommand, host: TshHost): Promise<number>
     const params = { name: tool, arguments: args };
     const result = await session.request("tools/call", params, `call "${tool}" of app "${app}"`);
     host.stdout.write(
-      format === "json" ? `${JSON.stringify(result, undefined, 2)}\n` : text(result),
+      format === "json" ? `${plainJson(JSON.stringify(result, undefined, 2))}\n` : text(result),
     );
     return result?.isError === true ? 1 : 0;
   });

@@ -1,3 +1,4 @@
+import { plainJson } from "../../identity/mod.ts";
 import { visible } from "../visible.ts";
 import { type Json, McpSession } from "./_mcp_session.ts";
 import type { TshHost } from "./_tsh_host.ts";
@@ -26,7 +27,7 @@ export async function inspect(command: InspectCommand, host: TshHost): Promise<v
     }
     const seen = { server: serverInfo, protocolVersion, capabilities, instructions, ...found };
     host.stdout.write(
-      format === "json" ? `${JSON.stringify(seen, undefined, 2)}\n` : text(seen, found),
+      format === "json" ? `${plainJson(JSON.stringify(seen, undefined, 2))}\n` : text(seen, found),
     );
   });
 }

@@ -13,6 +13,7 @@ import { randomUUID } from "node:crypto";
 import type { Clock } from "../clock.ts";
 import { IdentityError } from "../error.ts";
 import type { Log } from "../log.ts";
+import { plainJson } from "../plain_json.ts";
 import type { NumberedRecord } from "../storage/mod.ts";
 import { type Head, headOf, nextRecord, type SignedHead } from "./chain.ts";
 import type { AuditSink, EventDraft, EventJson } from "./event.ts";
@@ -132,7 +133,9 @@ export class AuditLog implements AuditSink {
     const time = this.#stamp.of(this.#options.clock.now());
     const stamps = `"time":"${time}","uid":"${randomUUID()}","cluster_name":${this.#cluster}`;
     const group = this.#group ??= this.#newGroup();
-    const { text, head } = nextRecord(this.#head, `${json.slice(0, -1)},${stamps}}`);
+    // Names and arguments come from peers, and logs are read on terminals.
+    const event = plainJson(`${json.slice(0, -1)},${stamps}}`);
+    const { text, head } = nextRecord(this.#head, event);
     this.#head = head;
     group.records.push({ seq: head.seq, text });
     return group.done.promise;

@@ -116,6 +116,15 @@ test("the log writes JSON lines that fields cannot break or overwrite", () => {
   ]);
 });
 
+test("neither form of the log has a raw character that deceives who reads it", () => {
+  for (const format of ["json", "text"] as const) {
+    const { log, text } = logged(format);
+    log.warn("C1 \u009b DEL \u007f bidi \u202e width \u200b tag \u{e0041}", { app: "a\u202e" });
+    assert.match(text(), /^[\x20-\x7e]+\n$/);
+    if (format === "json") assert.equal(JSON.parse(text()).app, "a\u202e");
+  }
+});
+
 test("the log writes lines for people that fields cannot break", () => {
   const { log, text } = logged("text", true);
   log.debug("Shown", { app: "a\nb c", ok: true, gone: undefined });

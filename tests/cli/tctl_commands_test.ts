@@ -448,10 +448,15 @@ test("lists are printed for people, as JSON and as YAML, and say the same", asyn
 });
 
 test("what YAML prints cannot disturb a terminal, and is read back as it was", async () => {
-  const hostile = { "a b": ["\u001b[2J", "\u202e", "\u009b", "\u2028", "yes", "1", "#x"] };
+  const hostile = {
+    "a b": ["\u001b[2J", "\u202e", "\u009b", "\u2028", "\u200b", "\u{e0041}", "yes", "1"],
+  };
   const text = (await formatter("yaml"))(hostile);
   assert.doesNotMatch(text, /[^\n\x20-\x7e]/);
   assert.deepEqual(parse(text), hostile);
+  const json = (await formatter("json"))(hostile);
+  assert.doesNotMatch(json, /[^\n\x20-\x7e]/);
+  assert.deepEqual(JSON.parse(json), hostile);
 });
 
 test("`tctl bots instances show` shows one machine, and names one that there is not", async (context) => {

@@ -62,6 +62,19 @@ const numbers = (spool: string) =>
     JSON.parse(line).n
   );
 
+test("a record has no raw character that deceives who reads it, and says the same", async (context) => {
+  const { spool, open, stored, verify } = setup(context);
+  const log = await open();
+  const tool = "é \u009b \u202e \u200b \u{e0041} \ud800 \u2028";
+  await log.append({ ...event(1), tool });
+  const text = readFileSync(spool, "utf8");
+  assert.doesNotMatch(text, /[\u007f-\u009f\u2028\u2029]|\p{Cf}/u);
+  assert.equal(JSON.parse(text).tool, tool);
+  await log.close();
+  assert.deepEqual(await stored(), [1]);
+  assert.deepEqual((await verify()).breaks, []);
+});
+
 for (const mode of ["strict", "best_effort"] as const) {
   test(`a ${mode} log has every record in the spool before append() resolves, in order`, async (context) => {
     const { spool, open, stored, verify } = setup(context);
