@@ -72,9 +72,10 @@ export function replay(
   const missing = held.find((name) => !roles.some((role) => role.name === name));
   // As a session would be: what a missing role would have denied is unknown.
   if (missing !== undefined) return { kind: "error", message: `role "${missing}" does not exist` };
+  const { subject, app, what } = ask;
+  if (isRedacted(what)) return { kind: "unknown" };
   let looked = false;
   try {
-    const { subject, app, what } = ask;
     const policy = compilePolicy(roles, subject, app);
     const decision = what.kind !== "tool" ? decide(policy, what) : policy.decideTool(what.name, {
       arguments: () => {
@@ -125,6 +126,12 @@ function argumentsOf({ message }: Fields): unknown {
 
 /** How the audit log writes a digest in place of a value. */
 const REDACTED = /^hmac-sha256:/;
+
+/** The name of what was asked for is not there as it was. */
+function isRedacted(what: What): boolean {
+  if (what.kind === "app") return false;
+  return REDACTED.test(what.kind === "resource" ? what.uri : what.name);
+}
 
 function isAltered({ message }: Fields, what: What): boolean {
   if (what.kind !== "tool") return false;

@@ -5,7 +5,7 @@
 import type { App, EventDraft, EventJson, Principal, SessionClaims } from "../../identity/mod.ts";
 import type { EventCode, EventType, Redactor } from "../../identity/audit/mod.ts";
 import type { Decision } from "../gate/policy.ts";
-import type { GateRecord, Withheld } from "../gate/step.ts";
+import type { GateRecord, Target, Withheld } from "../gate/step.ts";
 import type { End } from "../wire/handshake.ts";
 import type { Egress, RecordedHeaders } from "./egress.ts";
 import type { Listened } from "./upstream/upstream.ts";
@@ -159,7 +159,7 @@ export class SessionEvents {
     json += `,"from":"${from}"`;
     if (decisionId !== undefined) json += `,"decision_id":"${decisionId}"`;
     if (decision) json += `,"decision":${this.#decisionJson(decision)}`;
-    if (target) json += `,"${target.kind}":${JSON.stringify(target.name)}`;
+    if (target) json += `,"${target.kind}":${JSON.stringify(this.#targetName(record, target))}`;
     if (hidden) json += `,"hidden":${hidden}`;
     json += `,"message":${this.#redacted(messageJson(record))},"bytes":${bytes}`;
     if (latency !== undefined) json += `,"latency_ms":${rounded(latency)}`;
@@ -191,9 +191,40 @@ export class SessionEvents {
     });
   }
 
+  /** What a path redacts in the message is told nowhere else in the event either. */
+  #targetName({ method }: GateRecord, { kind, name }: Target): string {
+    if (this.#redactor === undefined) return name;
+    const path = targetPath(method, kind);
+    const message = path.reduceRight<unknown>(
+      (inner, key) => typeof key === "number" ? [inner] : { [key]: inner },
+      name,
+    );
+    let found = this.#redactor.redact(message);
+    // Something around it may have become one digest.
+    for (const key of path) {
+      if (typeof found === "object") found = (found as Record<string | number, unknown>)[key];
+    }
+    return String(found);
+  }
+
   /** Takes and returns JSON text. */
   #redacted(json: string): string {
     return this.#redactor ? JSON.stringify(this.#redactor.redact(JSON.parse(json))) : json;
+  }
+}
+
+const TARGET_MEMBERS = { tool: "name", prompt: "name", resource: "uri", task: "taskId" } as const;
+
+/** Where a message names what it acts on. */
+function targetPath(method: string | undefined, kind: Target["kind"]): (string | number)[] {
+  const member = TARGET_MEMBERS[kind];
+  switch (method) {
+    case "completion/complete":
+      return ["params", "ref", member];
+    case "subscriptions/listen":
+      return ["params", "notifications", kind === "task" ? "taskIds" : "resourceSubscriptions", 0];
+    default:
+      return ["params", member];
   }
 }
 

@@ -107,6 +107,14 @@ test("`policy diff --replay` does not judge by arguments that were redacted, or 
   assert.deepEqual([pinned.replayed, pinned.unknown], [1, 3]);
 });
 
+test("`policy diff --replay` does not judge by names that were redacted", async (context) => {
+  const name = `hmac-sha256:${"0".repeat(64)}`;
+  const { old, now, lines } = setUp(context, [START, call("1", name, "allow")]);
+  const { stdout } = await runPolicy(["diff", old, now, "--replay", lines, "--format=json"]);
+  const { replayed, unknown } = JSON.parse(stdout).replay;
+  assert.deepEqual([replayed, unknown], [0, 1]);
+});
+
 test("a role that its bot had and that is gone closes the app in a replay", async (context) => {
   const { old, file, lines } = setUp(context);
   const other = file("other.yaml", role("['*']").replace("name: reader", "name: other"));
