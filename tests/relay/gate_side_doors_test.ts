@@ -48,6 +48,14 @@ for (const [what, inputResponses] of answers) {
   });
 }
 
+test("the result of a client's task uses no denied tool either", () => {
+  const { gate } = session({ tools: ["read"] });
+  gate.fromServer(rpc({ id: 1, method: "tasks/result", params: { taskId: "t" } }));
+  const { forward, records } = gate.fromClient(rpc({ id: 1, result: { content: USE } }));
+  assert.equal(read(forward).error.code, -32602);
+  assert.equal(records[0]?.reason, "denied");
+});
+
 test("null for no answers, and a form with lists in its fields, pass", () => {
   const { gate } = session({ tools: ["read"] });
   const form = { q: { action: "accept", content: { names: [["a"]], type: "b" } } };
