@@ -16,6 +16,7 @@ import {
   META_PROTOCOL_VERSION,
   REMOVED_REQUESTS,
 } from "./methods.ts";
+import { listChangesOf } from "./_listed.ts";
 import { isUnrestricted } from "./policy.ts";
 import type { GateStep } from "./step.ts";
 
@@ -56,7 +57,9 @@ export function clientRequest(
   if (wait !== undefined) {
     return step.refuse(id, step.tooFast(wait), { ...judgedRecord, reason: "rate_limit" });
   }
-  const notifications = message.inner.get("notifications");
+  const listens = method === "subscriptions/listen"
+    ? listChangesOf(message.inner.get("notifications"))
+    : undefined;
   // A client that asks first which protocol there is speaks neither yet.
   if (method === "initialize") state.modern = false;
   else if (method !== "server/discover") state.modern ||= modern;
@@ -66,7 +69,7 @@ export function clientRequest(
     decisionId,
     modern,
     ...(target && { target }),
-    ...(method === "subscriptions/listen" && notifications && { notifications }),
+    ...(listens && { listens }),
   });
   return { forward: message.bytes, records: [{ ...judgedRecord, outcome: "forwarded" }] };
 }

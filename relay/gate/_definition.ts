@@ -1,18 +1,19 @@
 import { createHash, type Hash } from "node:crypto";
 import type { JsonView } from "../wire/json.ts";
+import { type NameLimits, NameRoom } from "./_name_room.ts";
 
 /** The definitions of tools as the server last listed them to this session, as hashes. */
 export class Definitions {
   readonly #hashes = new Map<string, string>();
-  readonly #limit: number;
+  readonly #room: NameRoom;
 
-  constructor(limit: number) {
-    this.#limit = limit;
+  constructor(limits: NameLimits) {
+    this.#room = new NameRoom(limits);
   }
 
   /** Past the limit a definition stays unknown, and a rule that pins one does not allow it. */
   note(name: string, entry: JsonView): void {
-    if (this.#hashes.size >= this.#limit && !this.#hashes.has(name)) return;
+    if (!this.#hashes.has(name) && !this.#room.take(name)) return;
     this.#hashes.set(name, definitionHash(entry));
   }
 

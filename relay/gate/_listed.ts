@@ -1,4 +1,6 @@
+import type { JsonView } from "../wire/json.ts";
 import { type Context, decideListing } from "./_judge.ts";
+import { type NameLimits, NameRoom } from "./_name_room.ts";
 import type { ClientRequest } from "./_state.ts";
 import { LIST_CHANGED, META_SUBSCRIPTION_ID } from "./methods.ts";
 import type { Target, TargetKind } from "./step.ts";
@@ -7,16 +9,16 @@ import type { Target, TargetKind } from "./step.ts";
 export class Listed {
   readonly #verdicts = new Map<string, { readonly target: Target; readonly shown: boolean }>();
   readonly #incomplete = new Set<TargetKind>();
-  readonly #limit: number;
+  readonly #room: NameRoom;
 
-  constructor(limit: number) {
-    this.#limit = limit;
+  constructor(limits: NameLimits) {
+    this.#room = new NameRoom(limits);
   }
 
   note(targets: readonly Target[], context: Context): void {
     for (const target of targets) {
       const key = `${target.kind}:${target.name}`;
-      if (this.#verdicts.size >= this.#limit && !this.#verdicts.has(key)) {
+      if (!this.#verdicts.has(key) && !this.#room.take(key)) {
         this.#incomplete.add(target.kind);
       } else {
         const shown = decideListing(target, context).effect === "allow";
@@ -38,6 +40,12 @@ export class Listed {
   }
 }
 
+/** What a subscription wants to hear of; no more of it is kept, since it may be large. */
+export function listChangesOf(notifications: JsonView | undefined): ReadonlySet<TargetKind> {
+  const wants = (member: string) => notifications?.member(member)?.text() === "true";
+  return new Set([...LIST_CHANGED].filter(([, { listen }]) => wants(listen)).map(([kind]) => kind));
+}
+
 /**
  * The notices that a kind of list reads differently now. A legacy client gets one; a modern one
  * gets one for each open subscription that asked for it, and none otherwise.
@@ -51,8 +59,8 @@ export function listChanged(
   if (change === undefined) return [];
   if (!modern) return [utf8.encode(`{"jsonrpc":"2.0","method":"${change.method}"}`)];
   const notices: Uint8Array[] = [];
-  for (const { id, notifications } of open) {
-    if (notifications?.member(change.listen)?.text() !== "true") continue;
+  for (const { id, listens } of open) {
+    if (!listens?.has(kind)) continue;
     const params = `"params":{"_meta":{"${META_SUBSCRIPTION_ID}":${id.json}}}`;
     notices.push(utf8.encode(`{"jsonrpc":"2.0","method":"${change.method}",${params}}`));
   }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { MessageId } from "../wire/refusal.ts";
 
 /** Requests of one side that wait for an answer. Nothing is ever evicted to make room. */
@@ -17,7 +18,7 @@ export class Pending<Entry> {
    * answer would pass for the answer to a new request that reuses the id.
    */
   has(id: MessageId): boolean {
-    return this.#waiting.has(id.key) || this.#cancelled.has(id.key);
+    return this.#waiting.has(id.key) || this.#cancelled.has(short(id));
   }
 
   get full(): boolean {
@@ -39,7 +40,7 @@ export class Pending<Entry> {
       this.#waiting.delete(id.key);
       return entry;
     }
-    return this.#cancelled.delete(id.key) ? "cancelled" : undefined;
+    return this.#cancelled.delete(short(id)) ? "cancelled" : undefined;
   }
 
   /** No answer to this request may be passed on from now; `full` if no more can be remembered. */
@@ -48,7 +49,7 @@ export class Pending<Entry> {
     if (entry === undefined) return undefined;
     if (this.#cancelled.size >= this.#cancelledLimit) return "full";
     this.#waiting.delete(id.key);
-    this.#cancelled.add(id.key);
+    this.#cancelled.add(short(id));
     return entry;
   }
 
@@ -63,3 +64,11 @@ export class Pending<Entry> {
     return this.#waiting.values();
   }
 }
+
+/** A long id by its digest: what is cancelled may have to be remembered for ever. */
+function short({ key }: MessageId): string {
+  return key.length <= MAX_KEY ? key : createHash("sha256").update(key).digest("base64");
+}
+
+/** Longer than the ids that clients make; a digest is no key, since it has no colon. */
+const MAX_KEY = 64;

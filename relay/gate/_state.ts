@@ -1,9 +1,8 @@
-import type { JsonView } from "../wire/json.ts";
 import type { MessageId } from "../wire/refusal.ts";
 import type { EarlyNotices } from "./_early_notices.ts";
 import type { Listed } from "./_listed.ts";
 import type { Pending } from "./_pending.ts";
-import type { Target } from "./step.ts";
+import type { Target, TargetKind } from "./step.ts";
 
 /** What a gate remembers of its session. */
 export interface State {
@@ -25,8 +24,8 @@ export interface ClientRequest {
   /** Whether it speaks the modern protocol. */
   readonly modern: boolean;
   readonly target?: Target;
-  /** For subscriptions/listen: what it asked for. */
-  readonly notifications?: JsonView;
+  /** For subscriptions/listen: the kinds of lists of whose changes it asked to hear. */
+  readonly listens?: ReadonlySet<TargetKind>;
 }
 
 /** A request of the server that waits for the client. */

@@ -56,11 +56,11 @@ export class Gate {
     this.#tasks = tasks ?? new TaskRegistry(limits.tasks);
     this.#owner = owner;
     this.#maxDepth = limits.messageDepth;
-    this.#definitions = new Definitions(limits.listedNames);
+    this.#definitions = new Definitions(limits);
     this.#state = {
       fromClient: new Pending(limits.clientRequests, limits.cancelled),
       fromServer: new Pending(limits.serverRequests, limits.cancelled),
-      listed: new Listed(limits.listedNames),
+      listed: new Listed(limits),
       early: new EarlyNotices(),
       newDecisionId,
       takeCall,

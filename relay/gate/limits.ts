@@ -14,6 +14,8 @@ export interface GateLimits {
   readonly cancelled: number;
   /** Names remembered from lists, to tell whether a change of policy shows. */
   readonly listedNames: number;
+  /** The length of these names together. */
+  readonly listedNameChars: number;
   /** Tasks remembered for one app over all its sessions. */
   readonly tasks: number;
 }
@@ -24,6 +26,7 @@ export const GATE_LIMITS: GateLimits = {
   serverRequests: 1_000,
   cancelled: 65_536,
   listedNames: 10_000,
+  listedNameChars: 1024 * 1024,
   tasks: 10_000,
 };
 

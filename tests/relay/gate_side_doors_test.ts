@@ -2,7 +2,9 @@
 // other spellings of what a rule denies.
 import assert from "node:assert/strict";
 import { type AppPolicy, compilePolicy, parseRoles } from "../../policy/mod.ts";
-import { Gate, type GateOptions, TaskRegistry } from "../../relay/gate/mod.ts";
+import { Definitions } from "../../relay/gate/_definition.ts";
+import { Gate, GATE_LIMITS, type GateOptions, TaskRegistry } from "../../relay/gate/mod.ts";
+import { JsonView } from "../../relay/wire/json.ts";
 import { test } from "../support/harness.ts";
 import { type Grants, policyOf } from "./gate_support.ts";
 
@@ -130,6 +132,35 @@ test("the id of a task is bounded, since it is remembered", () => {
       assert.equal(tasks.has(String(taskId)), false);
     }
   }
+});
+
+test("names that a server lists are bounded by their length together too", () => {
+  const limits = { ...GATE_LIMITS, listedNameChars: 1000 };
+  const changes = (names: string[]) => {
+    const { gate } = session({ tools: ["*"] }, { limits });
+    gate.fromClient(rpc({ id: 1, method: "tools/list" }));
+    gate.fromServer(rpc({ id: 1, result: { tools: names.map((name) => ({ name })) } }));
+    return gate.policyChanged().messages.length;
+  };
+  assert.equal(changes(["a", "b"]), 0);
+  // What is not remembered may have changed.
+  assert.equal(changes(["a".repeat(600), "b".repeat(600)]), 1);
+  const definitions = new Definitions(limits);
+  const entry = new JsonView(new TextEncoder().encode("{}"), 0, 2);
+  for (const name of ["a".repeat(600), "b".repeat(600)]) definitions.note(name, entry);
+  assert.notEqual(definitions.get("a".repeat(600)), undefined);
+  assert.equal(definitions.get("b".repeat(600)), undefined);
+});
+
+test("a long id that was cancelled is known again, and no other is taken for it", () => {
+  const { gate } = session({ tools: ["*"] });
+  const id = "x".repeat(1000);
+  gate.fromClient(rpc({ id, method: "ping" }));
+  gate.fromClient(rpc({ method: "notifications/cancelled", params: { requestId: id } }));
+  assert.equal(gate.fromClient(rpc({ id, method: "ping" })).records[0]?.reason, "duplicate_id");
+  assert.ok(gate.fromClient(rpc({ id: `${id}y`, method: "ping" })).forward);
+  assert.equal(gate.fromServer(rpc({ id, result: {} })).records[0]?.reason, "cancelled");
+  assert.ok(gate.fromClient(rpc({ id, method: "ping" })).forward);
 });
 
 test("who makes many tasks drives out its own", () => {

@@ -100,6 +100,19 @@ for (const transport of ["streamable HTTP", "SSE"]) {
   });
 }
 
+test("requests that are not answered have so many bytes together, and a larger one goes alone", async (context) => {
+  const { reached, server } = await open(() => {}, context, { limits: { openBytes: 1000 } });
+  const call = (id: number, bytes: number) =>
+    reached.request(id, "tools/call", { name: "x".repeat(bytes) });
+  const answers = [call(1, 2000), call(2, 600), call(3, 600)];
+  for (const id of [1, 2, 3]) {
+    const { response } = await server.until(({ body }) => body.id === id);
+    assert.equal(server.seen.length, id);
+    json(response, result(id));
+    await answers[id - 1];
+  }
+});
+
 test("an answer of another kind is refused by what it is", async (context) => {
   const send = (headers: Record<string, string>, body = "<html>") => ({ response }: Seen) =>
     response.writeHead(200, headers).end(body);

@@ -77,6 +77,7 @@ export abstract class HttpServer implements Upstream {
     });
     this.#turns = new Turns({
       concurrent: limits.concurrentRequests,
+      openBytes: limits.openBytes,
       queuedBytes: limits.queuedBytes,
       send: ({ message, call }) => call ? this.ask(call) : this.notify(message),
     });

@@ -9,6 +9,8 @@ export interface HttpLimits {
   readonly bufferedBytes: number;
   /** Requests of the client that the server works on at a time; more of them wait. */
   readonly concurrentRequests: number;
+  /** The bytes of these requests together. */
+  readonly openBytes: number;
   /** Notifications, withdrawals and answers that are under way at a time; more of them wait. */
   readonly concurrentTold: number;
   /** Messages of the client that wait for their turn. */
@@ -31,6 +33,7 @@ export const HTTP_LIMITS: HttpLimits = {
   messageBytes: MAX_LINE_BYTES,
   bufferedBytes: 4 * MAX_LINE_BYTES,
   concurrentRequests: 256,
+  openBytes: 4 * MAX_LINE_BYTES,
   concurrentTold: 64,
   queuedBytes: 2 * MAX_LINE_BYTES,
   unsentBytes: 1024 * 1024,

@@ -4,6 +4,8 @@ import type { Outgoing } from "../../../http/outgoing.ts";
 export interface TurnsOptions<Item extends { readonly message: Outgoing }> {
   /** Requests at a time. */
   readonly concurrent: number;
+  /** Bytes of requests at a time; one may have more. */
+  readonly openBytes: number;
   /** Bytes of messages that wait. */
   readonly queuedBytes: number;
   /** Sends a message; resolves when it is no longer in the way of others. Must not reject. */
@@ -20,6 +22,7 @@ export class Turns<Item extends { readonly message: Outgoing }> {
   readonly #queue = new Queue<Item>();
   #queuedBytes = 0;
   #requests = 0;
+  #openBytes = 0;
   #blocked = false;
   #over = false;
 
@@ -54,18 +57,32 @@ export class Turns<Item extends { readonly message: Outgoing }> {
       const next = this.#queue.peek();
       if (next === undefined) return;
       const { message } = next;
+      const bytes = message.bytes.length;
       const request = message.kind === "request";
-      if (request && this.#requests >= this.#options.concurrent) return;
+      if (request && !this.#hasPlace(bytes)) return;
       this.#queue.shift();
-      this.#queuedBytes -= message.bytes.length;
+      this.#queuedBytes -= bytes;
       const alone = !request || message.method === "initialize";
       this.#blocked = alone;
-      if (request) this.#requests++;
+      this.#count(request, 1, bytes);
       void this.#options.send(next).then(() => {
-        if (request) this.#requests--;
+        this.#count(request, -1, -bytes);
         if (alone) this.#blocked = false;
         this.#go();
       });
     }
+  }
+
+  /** A request stays in memory until it is answered, since it may have to be sent once more. */
+  #hasPlace(bytes: number): boolean {
+    const { concurrent, openBytes } = this.#options;
+    if (this.#requests >= concurrent) return false;
+    return this.#requests === 0 || this.#openBytes + bytes <= openBytes;
+  }
+
+  #count(request: boolean, one: 1 | -1, bytes: number): void {
+    if (!request) return;
+    this.#requests += one;
+    this.#openBytes += bytes;
   }
 }
