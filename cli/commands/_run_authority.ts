@@ -5,6 +5,7 @@ import {
   hostId,
   HostIdentity,
   keepRotating,
+  keepSweeping,
   offerPresetRoles,
   openCluster,
   type PublicServer,
@@ -43,7 +44,8 @@ export async function runAuthority(
   const sealing = await readSealingKeys(config.keyEncryption, clock);
   const database = await readDatabase(config.storage, clock);
   const { dataDir: directory } = config;
-  const store = await openStore({ directory, database, now: () => clock.now(), sealing });
+  const now = () => clock.now();
+  const store = await openStore({ directory, database, now, sealing, log });
   resources.defer(() => store.close());
   const name = config.clusterName === undefined ? {} : { name: config.clusterName };
   const audit = {
@@ -67,6 +69,9 @@ export async function runAuthority(
   }, signal);
   keepRotating(cluster, signal).catch((error: unknown) => {
     if (!signal.aborted) log.error("Rotations of CAs go on no more", { error: String(error) });
+  });
+  keepSweeping(cluster, signal).catch((error: unknown) => {
+    if (!signal.aborted) log.error("What has ended is swept no more", { error: String(error) });
   });
   const server = createPublicServer(cluster, identity, agent);
   resources.defer(() => server.close());

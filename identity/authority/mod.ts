@@ -13,5 +13,6 @@ export { createPublicServer } from "./public_server.ts";
 export type { PublicServer } from "./public_server.ts";
 export { keepRotating } from "./rotate_ca.ts";
 export { signAppToken } from "./sign_app_token.ts";
+export { keepSweeping } from "./sweep.ts";
 export { isTicketName, readTicket } from "./ticket.ts";
 export type { Ticket } from "./ticket.ts";

@@ -1,6 +1,6 @@
 import { DatabaseSync } from "node:sqlite";
 import type { Sql } from "postgres";
-import { SCHEMA } from "./sqlite.ts";
+import { SCHEMA } from "./_sqlite_schema.ts";
 
 const AT_ONCE = 500;
 

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, linkSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import { closeSync, linkSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import process from "node:process";
 import { IdentityError } from "../error.ts";
 import { checkDatabaseFile } from "./_database_file.ts";
 import type { Store } from "./store.ts";
+import { sync, syncDirectory } from "./_sync.ts";
 
 /**
  * Copies a store into a file of mode 0600, which appears whole and checked or not at all. What is
@@ -31,26 +31,6 @@ export async function backUp(
     throw explain(file, cause as NodeJS.ErrnoException);
   } finally {
     rmSync(part, { force: true });
-  }
-}
-
-export function sync(path: string): void {
-  const handle = openSync(path, "r+");
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
-  }
-}
-
-/** Makes the names in a directory durable; Windows has no such thing. */
-export function syncDirectory(path: string): void {
-  if (process.platform === "win32") return;
-  const handle = openSync(path, "r");
-  try {
-    fsyncSync(handle);
-  } finally {
-    closeSync(handle);
   }
 }
 

@@ -6,11 +6,12 @@
 import { randomUUID } from "node:crypto";
 import type { TransactionSql } from "postgres";
 import { IdentityError } from "../error.ts";
+import { type Log, silentLog } from "../log.ts";
 import { copyToSqlite } from "./_copy_to_sqlite.ts";
 import { Deliveries, type News } from "./_deliveries.ts";
 import { CHANNEL, Follower } from "./_postgres_follower.ts";
 import { PostgresLink } from "./_postgres_link.ts";
-import { settleSchema } from "./_postgres_schema.ts";
+import { COPY_MS, newer, POSTGRES_SCHEMA_VERSION, settleSchema } from "./_postgres_schema.ts";
 import { nameOf, parsePostgresUrl, type PostgresAddress } from "./postgres_url.ts";
 import { type PieceRow, RecordReader } from "./_record_reader.ts";
 import { type ItemRow, toItem, toText } from "./_rows.ts";
@@ -28,29 +29,29 @@ import type {
 export interface PostgresOptions {
   /** The connection string; it holds the password. */
   readonly url: string;
+  /** Of this process alone: what a migration replaces is kept there. */
+  readonly directory: string;
   readonly now: () => Date;
   /** What private keys are encrypted with; they lie open in the database without it. */
   readonly sealing?: SealingKeys | undefined;
   /** How long a call waits for a database that is away. */
   readonly patienceMs?: number;
+  readonly log?: Log | undefined;
 }
 
 const PATIENCE_MS = 5000;
-/** What a backup may take. */
-const COPY_MS = 3_600_000;
 
 /** Opens the store in a database, and makes its tables if they are not there. */
 export async function openPostgresStore(options: PostgresOptions): Promise<Store> {
-  const { now, patienceMs = PATIENCE_MS } = options;
+  const { directory, log = silentLog, now, patienceMs = PATIENCE_MS } = options;
   const address = parsePostgresUrl(options.url);
-  const name = nameOf(address);
+  await settleSchema({ address, patienceMs, directory, now: now(), log });
   const sealer = new Sealer(options.sealing);
   const writer = new PostgresLink({ address, patienceMs, max: 1 });
   const reader = new PostgresLink({ address, patienceMs, max: address.readers });
   try {
     const revision = await writer.transaction(async (sql) => {
-      await settleSchema(sql, name);
-      const revision = await enter(sql);
+      const revision = await enter(sql, address);
       await settleSeals(sql, sealer);
       return revision;
     });
@@ -63,8 +64,15 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
 }
 
 /** Takes this transaction's turn among those of all authorities; the revision it begins at. */
-async function enter(sql: TransactionSql): Promise<number> {
-  const [row] = await sql`SELECT revision FROM postern.counter FOR UPDATE`;
+async function enter(sql: TransactionSql, address: PostgresAddress): Promise<number> {
+  const [row] = await sql`SELECT revision, schema FROM postern.counter FOR UPDATE`;
+  const schema = Number(row!["schema"]);
+  // Its tables may mean something else by now.
+  if (schema > POSTGRES_SCHEMA_VERSION) {
+    const [found, hint] = newer(schema);
+    const message = `Cannot write to the database ${nameOf(address)} any more: ${found}`;
+    throw new IdentityError("STORE_INVALID", message, { hint });
+  }
   return Number(row!["revision"]);
 }
 
@@ -154,7 +162,7 @@ class PostgresStore implements Store {
       let before = 0;
       let written = new Written(0);
       const result = await this.#writer.transaction(async (sql, begun) => {
-        before = await enter(sql);
+        before = await enter(sql, this.#address);
         if (before < this.#deliveries.revision) throw this.#goneBack();
         written = new Written(before);
         begun();
@@ -275,6 +283,13 @@ class PostgresStore implements Store {
         written.next();
         written.note({ kind, name, row: undefined });
         return true;
+      },
+      forgetExpired: async (before, limit) => {
+        const { count } = await sql`
+          DELETE FROM postern.items WHERE (kind, name) IN (
+            SELECT kind, name FROM postern.items
+            WHERE expires <= ${before.getTime()} LIMIT ${limit})`;
+        return count;
       },
       keepRecords: async ({ writer, first, count, bytes }) => {
         await sql`

@@ -4,7 +4,7 @@
  * been used since and are void; locks of the replaced database hold on; and the store gets a new
  * epoch, in which machines that are ahead of it are taken at their word once (`renew_bot.ts`).
  */
-import { randomBytes, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import {
   chmodSync,
   copyFileSync,
@@ -17,8 +17,9 @@ import {
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { IdentityError } from "../error.ts";
-import { sync, syncDirectory } from "./back_up.ts";
 import { checkDatabaseFile } from "./_database_file.ts";
+import { migrate, stampOf } from "./_sqlite_schema.ts";
+import { sync, syncDirectory } from "./_sync.ts";
 
 export interface RestoreOptions {
   readonly file: string;
@@ -80,8 +81,7 @@ export function restoreStore({ file, directory, force, now }: RestoreOptions): R
     const former = lock && readFormer(lock);
     const counts = settle(part, former, there, now);
     sync(part);
-    const stamp = `${now.toISOString().replaceAll(":", "")}-${randomBytes(4).toString("hex")}`;
-    const replaced = there ? `${target}.replaced-${stamp}` : undefined;
+    const replaced = there ? `${target}.replaced-${stampOf(now)}` : undefined;
     // Closing it writes its log into the file, which has to be whole before it moves.
     lock?.close();
     for (const log of [`${target}-wal`, `${target}-shm`]) {
@@ -135,7 +135,9 @@ export function settle(
 ): { locks: number | undefined; voidTokens: number } {
   const database = new DatabaseSync(part);
   try {
-    database.exec("PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL; BEGIN IMMEDIATE");
+    database.exec("PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL");
+    migrate(database);
+    database.exec("BEGIN IMMEDIATE");
     // Revisions grow on, so that nobody's edit of before passes for one of the restored state.
     database.prepare("UPDATE counter SET revision = MAX(revision, ?) + 1")
       .run(former?.revision ?? 0);

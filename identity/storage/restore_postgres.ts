@@ -1,16 +1,15 @@
 /** `restoreStore()` for a database that authorities share: all of its state is replaced at once. */
 import { randomBytes } from "node:crypto";
-import { chmodSync, closeSync, copyFileSync, openSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import type { Sql, TransactionSql } from "postgres";
+import type { TransactionSql } from "postgres";
 import { IdentityError } from "../error.ts";
-import { sync, syncDirectory } from "./back_up.ts";
-import { copyToSqlite } from "./_copy_to_sqlite.ts";
+import { silentLog } from "../log.ts";
 import { checkDatabaseFile } from "./_database_file.ts";
 import { lockDirectory } from "./_directory_lock.ts";
 import { PostgresLink } from "./_postgres_link.ts";
-import { settleSchema } from "./_postgres_schema.ts";
+import { COPY_MS, keepAsFile, settleSchema } from "./_postgres_schema.ts";
 import { nameOf, parsePostgresUrl } from "./postgres_url.ts";
 import { type Former, type Restored, type RestoreOptions, type Row, settle } from "./restore.ts";
 
@@ -20,7 +19,6 @@ export interface RestorePostgresOptions extends RestoreOptions {
 }
 
 const PATIENCE_MS = 5000;
-const COPY_MS = 3_600_000;
 /** Rows of one statement: their parameters are limited, and what it holds in memory. */
 const AT_ONCE = 500;
 
@@ -33,10 +31,8 @@ export async function restorePostgres(options: RestorePostgresOptions): Promise<
   const part = join(directory, `restoring-${randomBytes(8).toString("hex")}.part`);
   const link = new PostgresLink({ address, patienceMs: PATIENCE_MS, max: 1, callMs: COPY_MS });
   try {
-    await link.transaction(async (sql) => {
-      await settleSchema(sql, name);
-      await refuseInUse(sql, name);
-    });
+    await link.transaction((sql) => refuseInUse(sql, name));
+    await settleSchema({ address, patienceMs: PATIENCE_MS, directory, now, log: silentLog });
     const there = await link.read(async (sql) => {
       const [row] = await sql`SELECT EXISTS (SELECT FROM postern.items) AS there`;
       return row?.["there"] === true;
@@ -46,7 +42,9 @@ export async function restorePostgres(options: RestorePostgresOptions): Promise<
         hint: "Replace it with --force; its state is kept in a file of the data directory",
       });
     }
-    const replaced = there ? await link.read((sql) => keep(sql, directory, now)) : undefined;
+    const replaced = there
+      ? await link.read((sql) => keepAsFile(sql, join(directory, "cluster.replaced"), now))
+      : undefined;
     copyFileSync(file, part);
     chmodSync(part, 0o600);
     const counts = await link.transaction(async (sql, begun) => {
@@ -64,17 +62,6 @@ export async function restorePostgres(options: RestorePostgresOptions): Promise<
     rmSync(part, { force: true });
     lock.release();
   }
-}
-
-/** Copies what is there into a file beside the spool; its path. */
-async function keep(sql: Sql, directory: string, now: Date): Promise<string> {
-  const stamp = `${now.toISOString().replaceAll(":", "")}-${randomBytes(4).toString("hex")}`;
-  const path = join(directory, `cluster.replaced-${stamp}.sqlite`);
-  closeSync(openSync(path, "wx", 0o600));
-  await copyToSqlite(sql, path);
-  sync(path);
-  syncDirectory(directory);
-  return path;
 }
 
 /** Authorities hold the keys of before in memory, and would go on signing with them. */

@@ -5,12 +5,13 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { IdentityError } from "../error.ts";
+import { type Log, silentLog } from "../log.ts";
 import { explainOpening } from "./_directory_lock.ts";
 import { type PieceRow, RecordReader } from "./_record_reader.ts";
 import { type ItemRow, toItem, toText } from "./_rows.ts";
 import { Sealer, type SealingKeys } from "./seal.ts";
 import { settleSeals } from "./_settle_seals.ts";
+import { settleFile } from "./_sqlite_schema.ts";
 import type {
   Change,
   Item,
@@ -22,27 +23,13 @@ import type {
   UpdateOptions,
 } from "./store.ts";
 
-/** Of the tables; the file tells which it has. */
-export const SCHEMA_VERSION = 2;
-/** Makes them in an empty file. */
-export const SCHEMA = `
-  CREATE TABLE items (
-    kind TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL,
-    value TEXT NOT NULL, expires INTEGER, PRIMARY KEY (kind, name)) WITHOUT ROWID;
-  CREATE TABLE counter (revision INTEGER NOT NULL);
-  INSERT INTO counter VALUES (0);
-  CREATE TABLE records (
-    last INTEGER PRIMARY KEY, count INTEGER NOT NULL, writer TEXT NOT NULL, first INTEGER NOT NULL,
-    packed BLOB NOT NULL, UNIQUE (writer, first));
-  PRAGMA user_version = ${SCHEMA_VERSION};
-`;
-
 export interface SqliteOptions {
   /** The directory of the database; made with mode 0700 when it is not there. */
   readonly directory: string;
   readonly now: () => Date;
   /** What private keys are encrypted with; they lie open in the file without it. */
   readonly sealing?: SealingKeys | undefined;
+  readonly log?: Log | undefined;
 }
 
 /** Opens the store in a directory, creating both as needed. */
@@ -57,33 +44,13 @@ export function openSqliteStore(options: SqliteOptions): Store {
     // The lock lasts as long as the process, however it ends: a second process is turned away.
     database.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;");
     database.exec("PRAGMA synchronous = FULL;");
-    migrate(database, file);
+    settleFile(database, { file, now: options.now(), log: options.log ?? silentLog });
     settleSeals(database, sealer);
   } catch (cause) {
     database?.close();
     throw explainOpening(cause, options.directory);
   }
   return new SqliteStore(database, options.now, sealer);
-}
-
-function migrate(database: DatabaseSync, file: string): void {
-  const version = Number(database.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
-  if (version !== 0 && version !== SCHEMA_VERSION) {
-    const age = version > SCHEMA_VERSION ? "newer" : "older";
-    throw new IdentityError(
-      "STORE_INVALID",
-      `Cannot open ${file}: its schema ${version} is ${age} than this program's ${SCHEMA_VERSION}`,
-      {
-        hint: version > SCHEMA_VERSION
-          ? "Install the version of Postern that wrote it, or a newer one"
-          : "No release has written it: begin with a new data directory",
-      },
-    );
-  }
-  // Takes the exclusive lock even when there is nothing to create.
-  database.exec("BEGIN IMMEDIATE");
-  if (version === 0) database.exec(SCHEMA);
-  database.exec("COMMIT");
 }
 
 class SqliteStore implements Store {
@@ -229,6 +196,13 @@ class SqliteStore implements Store {
         this.#database.exec("UPDATE counter SET revision = revision + 1");
         changes.push({ kind, name });
         return Promise.resolve(true);
+      },
+      forgetExpired: (before, limit) => {
+        const { changes: forgotten } = this.#database.prepare(
+          `DELETE FROM items WHERE (kind, name) IN
+           (SELECT kind, name FROM items WHERE expires <= ? LIMIT ?)`,
+        ).run(before.getTime(), limit);
+        return Promise.resolve(Number(forgotten));
       },
       keepRecords: ({ writer, first, count, bytes }) => {
         this.#database.prepare(

@@ -54,6 +54,11 @@ export interface Transaction extends Reader {
   put(kind: ItemKind, name: string, value: unknown, options?: { expires?: Date }): Promise<void>;
   /** Whether there was something to delete. */
   delete(kind: ItemKind, name: string): Promise<boolean>;
+  /**
+   * Takes at most `limit` items away that have ended by then; how many there were. Nobody is told:
+   * what has ended is there for nobody.
+   */
+  forgetExpired(before: Date, limit: number): Promise<number>;
   /** Keeps records behind those of before; the same records are kept once. */
   keepRecords(records: PackedRecords): Promise<void>;
 }

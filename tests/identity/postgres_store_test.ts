@@ -10,6 +10,8 @@ import type { TestContext } from "../support/harness.ts";
 import { NO_POSTGRES, sharedPostgres, startPostgres } from "../support/postgres_server.ts";
 
 const now = () => new Date("2026-11-23T12:00:00Z");
+/** Nothing is written there unless a schema changes. */
+const directory = "/nowhere";
 const key = new Uint8Array(32).fill(7);
 const onPostgres = { skip: NO_POSTGRES };
 
@@ -18,7 +20,7 @@ async function open(
   url: string,
   options: Partial<PostgresOptions> = {},
 ): Promise<Store> {
-  const store = await openPostgresStore({ url, now, ...options });
+  const store = await openPostgresStore({ url, directory, now, ...options });
   context.cleanup(() => store.close());
   return store;
 }
@@ -199,14 +201,14 @@ test(
   "private keys are sealed in PostgreSQL as well, also those from before there was a key",
   async (context) => {
     const url = await (await sharedPostgres()).newDatabase();
-    const plain = await openPostgresStore({ url, now });
+    const plain = await openPostgresStore({ url, directory, now });
     await plain.update((tx) => tx.put("ca", "keys", { secret: "hunter2" }));
     await plain.close();
     const store = await open(context, url, { sealing: { key } });
     assert.deepEqual((await store.get("ca", "keys"))?.value, { secret: "hunter2" });
     const [row] = await query(url, "SELECT value FROM postern.items WHERE kind = 'ca'");
     assert.match(String(row?.["value"]), /^sealed:v1:/);
-    await assert.rejects(openPostgresStore({ url, now }), { code: "STORE_SEALED" });
+    await assert.rejects(openPostgresStore({ url, directory, now }), { code: "STORE_SEALED" });
   },
   onPostgres,
 );
@@ -224,9 +226,13 @@ test(
       message: /gone back/,
     });
     await query(url, "UPDATE postern.counter SET schema = 99");
-    await assert.rejects(openPostgresStore({ url, now }), {
+    await assert.rejects(openPostgresStore({ url, directory, now }), {
       code: "STORE_INVALID",
       message: /schema 99 is newer/,
+    });
+    await assert.rejects(store.update((tx) => tx.put("role", "a", 3)), {
+      code: "STORE_INVALID",
+      message: /any more: its schema 99 is newer/,
     });
     assert.equal((await store.get("role", "a"))?.value, 2);
   },
@@ -236,12 +242,15 @@ test(
 test("no error tells the password or what was to be written", async () => {
   const server = await sharedPostgres();
   const url = `postgresql://nobody:hunter2@127.0.0.1:${server.port}/nowhere`;
-  await assert.rejects(openPostgresStore({ url, now, patienceMs: 300 }), (error: Error) => {
-    const story = `${error.stack} ${JSON.stringify(error)} ${(error.cause as Error).stack}`;
-    assert.match(story, /127\.0\.0\.1:[0-9]+\/nowhere/);
-    assert.doesNotMatch(story, /hunter2/);
-    return true;
-  });
+  await assert.rejects(
+    openPostgresStore({ url, directory, now, patienceMs: 300 }),
+    (error: Error) => {
+      const story = `${error.stack} ${JSON.stringify(error)} ${(error.cause as Error).stack}`;
+      assert.match(story, /127\.0\.0\.1:[0-9]+\/nowhere/);
+      assert.doesNotMatch(story, /hunter2/);
+      return true;
+    },
+  );
 }, onPostgres);
 
 test(
@@ -264,15 +273,17 @@ test(
     const patienceMs = 300;
     for (const url of [at("localhost", "verify-full"), at("127.0.0.1", `verify-full${trusting}`)]) {
       await assert.rejects(
-        openPostgresStore({ url, now, patienceMs }),
+        openPostgresStore({ url, directory, now, patienceMs }),
         { code: "UNAVAILABLE" },
         url,
       );
     }
-    await (await openPostgresStore({ url: at("127.0.0.1", "require"), now })).close();
+    await (await openPostgresStore({ url: at("127.0.0.1", "require"), directory, now })).close();
     const inTheClear = await (await sharedPostgres()).newDatabase();
     const url = `${inTheClear}?sslmode=require`;
-    await assert.rejects(openPostgresStore({ url, now, patienceMs }), { code: "UNAVAILABLE" });
+    await assert.rejects(openPostgresStore({ url, directory, now, patienceMs }), {
+      code: "UNAVAILABLE",
+    });
   },
   onPostgres,
 );

@@ -4,11 +4,13 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { sweep } from "../../identity/authority/sweep.ts";
 import { IdentityError } from "../../identity/mod.ts";
 import { packRecords } from "../../identity/storage/pack_records.ts";
 import { openPostgresStore } from "../../identity/storage/postgres.ts";
 import { openSqliteStore } from "../../identity/storage/sqlite.ts";
 import type { Change, Store } from "../../identity/storage/store.ts";
+import { FakeClock } from "../support/fake_clock.ts";
 import { test } from "../support/harness.ts";
 import { NO_POSTGRES, sharedPostgres } from "../support/postgres_server.ts";
 import type { TestContext } from "../support/harness.ts";
@@ -34,7 +36,8 @@ const engines = [
     skip: NO_POSTGRES,
     openNew: async (context: TestContext) => {
       const server = await sharedPostgres();
-      const store = await openPostgresStore({ url: await server.newDatabase(), now });
+      const url = await server.newDatabase();
+      const store = await openPostgresStore({ url, directory: "/nowhere", now });
       context.cleanup(() => store.close());
       return store;
     },
@@ -152,6 +155,30 @@ eachEngine("records that are too many for one piece are all there", async (store
     texts.slice(9_000, 9_002),
   );
 });
+
+eachEngine(
+  "what ended a day ago is swept, in bounded steps and without news; what ended since is kept",
+  async (store) => {
+    const hour = 3_600_000;
+    const ended = (hours: number) => ({ expires: new Date(now().getTime() - hours * hour) });
+    await store.update(async (tx) => {
+      for (let n = 0; n < 1_100; n++) await tx.put("used_id_token", `old${n}`, {}, ended(25));
+      await tx.put("used_id_token", "yesterday", {}, ended(23));
+      await tx.put("role", "for ever", {});
+    });
+    const revision = await store.revision();
+    const news: Change[] = [];
+    store.subscribe((changes) => news.push(...changes));
+    const clock = new FakeClock(now());
+    assert.equal(await sweep({ clock, store }), 1_100);
+    assert.equal(await sweep({ clock, store }), 0);
+    assert.deepEqual([news, await store.revision()], [[], revision]);
+    assert.equal((await store.list("role")).length, 1);
+    // It ended an hour before the sweep, and had not yet for a clock that is set back.
+    clock.advance(2 * hour);
+    assert.equal(await sweep({ clock, store }), 1);
+  },
+);
 
 test("a data directory is private and survives a restart", async (context) => {
   const directory = join(scratch(context), "data");
