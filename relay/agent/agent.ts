@@ -17,7 +17,7 @@ import type {
   Principal,
   SignAppToken,
 } from "../../identity/mod.ts";
-import { DEFAULT_APP_LIMITS } from "../../identity/mod.ts";
+import { appTransport, DEFAULT_APP_LIMITS } from "../../identity/mod.ts";
 import { effectivePrincipal } from "../../identity/access/mod.ts";
 import type { Redactor } from "../../identity/audit/mod.ts";
 import type { CertificateInfo } from "../../identity/x509/mod.ts";
@@ -357,7 +357,9 @@ export class Agent {
     throw new RelayError("SERVER_START_FAILED", message);
   }
 
-  #tasksOf({ name }: App): TaskRegistry {
+  #tasksOf({ name, uri }: App): TaskRegistry {
+    // A server of its own for each session has ids of its own, and they end with it.
+    if (appTransport(uri) === "stdio") return new TaskRegistry(GATE_LIMITS.tasks);
     let tasks = this.#tasks.get(name);
     if (tasks === undefined) this.#tasks.set(name, tasks = new TaskRegistry(GATE_LIMITS.tasks));
     return tasks;

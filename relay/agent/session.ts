@@ -158,15 +158,20 @@ export class Session implements ChannelHandlers {
     const { epoch = 0, received = 0, secret = "" } = hello.resume ?? {};
     this.#absence.finish();
     this.#connection = connection;
-    this.#recorder.resumed({ address: connection.address, certificate: this.claims.session })
-      .catch((error) => this.#fail(error));
+    const { address } = connection;
+    const recorded = this.#recorder.resumed({ address, certificate: this.claims.session });
     this.#exchange.connect(channel, this, { window: hello.window, received }, (body, about) => {
       return this.#review(body, about as GateRecord | undefined);
     });
-    this.#welcome(this.#secret?.rotate(secret, epoch));
-    this.#exchange.confirm();
+    const next = this.#secret?.rotate(secret, epoch);
     this.#certify();
     this.#adapt(verdict);
+    recorded.then(() => {
+      // Another connection may have come meanwhile.
+      if (this.ended || this.#connection !== connection) return;
+      this.#welcome(next);
+      this.#exchange.confirm();
+    }).catch((error) => this.#fail(error));
   }
 
   /** It is over, though something of it may be left. */
@@ -326,7 +331,12 @@ export class Session implements ChannelHandlers {
 
   /** What the client has not had, as it may be shown now. */
   #review(body: Uint8Array, record: GateRecord | undefined): Uint8Array | undefined {
-    return record === undefined ? body : this.#gate.again(body, record);
+    if (record === undefined) return body;
+    const { bytes, records } = this.#gate.again(body, record);
+    this.#options.observer?.noted(records);
+    // Less is shown than was recorded before, so that nothing has to wait for it.
+    this.#recorder.messages(records)?.catch((error) => this.#fail(error));
+    return bytes;
   }
 
   /** Hands a message of the server over, by what is allowed when it goes. */

@@ -2,6 +2,7 @@
 import type { JsonView } from "../wire/json.ts";
 import type { NotificationMessage, RequestMessage, ResultMessage } from "../wire/scanner.ts";
 import { applyEdits, type Edit, keepElements, setMember } from "../wire/edit.ts";
+import { definitionHash } from "./_definition.ts";
 import { type Context, decideListing, fields, type RpcError, targetName } from "./_judge.ts";
 import { type ListRule, LISTS } from "./methods.ts";
 import type { GateReason, Target, TargetKind, Withheld } from "./step.ts";
@@ -141,7 +142,10 @@ function reviewSamplingTools(
   const entries = tools.elements();
   const kept = entries.filter((entry) => {
     const name = entryName("tool", entry, "name");
-    return name !== undefined && decideListing({ kind: "tool", name }, context).effect === "allow";
+    if (name === undefined) return false;
+    // Its own definition counts: the model reads this one, and not that of the server's list.
+    const definition = context.policy.usesDefinitions ? definitionHash(entry) : undefined;
+    return context.policy.listTool(name, definition).effect === "allow";
   });
   const hidden = entries.length - kept.length;
   return { edits: hidden === 0 ? [] : [keepElements(tools, kept)], hidden };

@@ -8,7 +8,7 @@ import { asId, type Excerpt, excerptId } from "../wire/excerpt.ts";
 import { peekMessage } from "../wire/peek.ts";
 import { errorReply, type Refusal } from "../wire/refusal.ts";
 import { type RequestMessage, scanMessage } from "../wire/scanner.ts";
-import { judgeAgain } from "./_again.ts";
+import { type Again, judgeAgain } from "./_again.ts";
 import { clientNotification, clientRequest, clientResponse } from "./_client_side.ts";
 import { Definitions } from "./_definition.ts";
 import { EarlyNotices } from "./_early_notices.ts";
@@ -143,9 +143,9 @@ export class Gate {
 
   /**
    * A message that this gate has let pass, by the record made then, and that could not be handed
-   * over before something changed: as it may be shown now, or `undefined` if it may not.
+   * over before something changed: as it may be shown now.
    */
-  again(bytes: Uint8Array, record: GateRecord): Uint8Array | undefined {
+  again(bytes: Uint8Array, record: GateRecord): Again {
     return judgeAgain({ bytes, record, modern: this.#state.modern }, this.#context());
   }
 

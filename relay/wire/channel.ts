@@ -69,7 +69,10 @@ export class Channel {
   readonly #keepalive: ReturnType<typeof setInterval>;
   readonly #controls: Buffer[] = [];
   #pong: number | undefined;
+  /** The peer has greeted. */
   #greeted = false;
+  /** This side has. */
+  #spoken = false;
   #confirmed = false;
   #waiting: (() => void)[] = [];
   #flushing = false;
@@ -140,6 +143,7 @@ export class Channel {
 
   /** The first frame of this side. */
   greet(type: typeof FrameType.HELLO | typeof FrameType.WELCOME, body: Hello | Welcome): void {
+    this.#spoken = true;
     this.#control(encodeFrame(type, 0, encodeBody(body)));
   }
 
@@ -175,7 +179,7 @@ export class Channel {
   end(end: End, options: { discard?: boolean } = {}): void {
     if (this.#ending || this.#over || this.#closed) return;
     this.#ending = end;
-    if (options.discard) this.#outbox.discardWaiting();
+    if (options.discard || !this.#spoken) this.#outbox.discardWaiting();
     this.#lingerTimer = setTimeout(() => this.#stream.destroy(), LINGER_MS);
     this.#scheduleFlush();
   }
@@ -283,6 +287,8 @@ export class Channel {
     if (this.#over || this.#closed || this.#stuck) return;
     const batch = this.#batch;
     for (const frame of this.#controls.splice(0)) batch.add(frame);
+    // A session that goes on may owe something before its greeting is ready.
+    if (!this.#spoken && !this.#ending) return batch.flush();
     if (this.#inbox.owes) batch.add(encodeFrame(FrameType.ACK, this.#inbox.announce()));
     if (this.#pong !== undefined) batch.add(encodeFrame(FrameType.PONG, this.#pong));
     this.#pong = undefined;

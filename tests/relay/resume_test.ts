@@ -114,6 +114,38 @@ test("a session goes on over another connection, with the same server", async (c
   assert.equal(cluster.audit.of("mcp.session.start").length, 1);
 });
 
+test("a session goes on once that is recorded, and with the last one who came", async (context) => {
+  const { cluster, traveller } = await setUp(context);
+  await traveller.open();
+  await traveller.lose();
+  const asked = Promise.withResolvers<void>();
+  const recorded = Promise.withResolvers<void>();
+  cluster.audit.before = ({ type }) => {
+    if (type !== "mcp.session.resume") return Promise.resolve();
+    asked.resolve();
+    return recorded.promise;
+  };
+  const claim = traveller.claim();
+  const first = knock(cluster, claim);
+  await asked.promise;
+  const second = knock(cluster, { ...claim, epoch: claim.epoch + 1 });
+  const outcome = Promise.race([first, second]).then(() => "answered", () => "closed");
+  // The one that came first is cut when the second comes, and nobody has had an answer yet.
+  assert.equal(await outcome, "closed");
+  recorded.resolve();
+  assert.equal((await second).first, "WELCOME");
+  assert.equal(cluster.audit.of("mcp.session.resume").length, 2);
+});
+
+test("a session whose resume cannot be recorded ends", async (context) => {
+  const { cluster, traveller } = await setUp(context);
+  await traveller.open();
+  await traveller.lose();
+  cluster.audit.before = ({ type }) =>
+    type === "mcp.session.resume" ? Promise.reject(new Error("disk full")) : Promise.resolve();
+  assert.equal((await knock(cluster, traveller.claim())).first, "AUDIT_UNAVAILABLE");
+});
+
 test("what was said while nobody was connected arrives once and in order", async (context) => {
   const { traveller } = await setUp(context);
   await traveller.open();
@@ -137,9 +169,10 @@ async function knock(cluster: Cluster, resume: Resumption) {
   const hello = { session, app, client: "test", window: DEFAULT_WINDOW, resume };
   stream.write(encodeFrame(FrameType.HELLO, 0, Buffer.from(JSON.stringify(hello))));
   const decoder = new FrameDecoder();
-  const answer = await new Promise<{ type: number; body: Buffer }>((resolve) =>
-    stream.on("data", (chunk: Buffer) => decoder.decode(chunk, resolve))
-  );
+  const answer = await new Promise<{ type: number; body: Buffer }>((resolve, reject) => {
+    stream.on("data", (chunk: Buffer) => decoder.decode(chunk, resolve));
+    stream.on("close", () => reject(new Error("closed without a word")));
+  });
   const { code = "WELCOME", limit } = JSON.parse(answer.body.toString());
   return { first: code as string, limit: limit as string | undefined, stream, closed };
 }
