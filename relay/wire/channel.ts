@@ -209,7 +209,9 @@ export class Channel {
 
   #take(frame: Frame): void {
     if (this.#over || this.#closed) return;
-    if (!this.#greeted && frame.type !== FrameType.END) {
+    // Whoever takes long to greet still answers.
+    const early = frame.type === FrameType.END || frame.type === FrameType.PONG;
+    if (!this.#greeted && !early) {
       if (frame.type !== FrameType.HELLO && frame.type !== FrameType.WELCOME) {
         throw new RelayError("PROTOCOL", `Cannot take frame ${frame.type} before a greeting`);
       }
@@ -287,11 +289,11 @@ export class Channel {
     if (this.#over || this.#closed || this.#stuck) return;
     const batch = this.#batch;
     for (const frame of this.#controls.splice(0)) batch.add(frame);
+    if (this.#pong !== undefined) batch.add(encodeFrame(FrameType.PONG, this.#pong));
+    this.#pong = undefined;
     // A session that goes on may owe something before its greeting is ready.
     if (!this.#spoken && !this.#ending) return batch.flush();
     if (this.#inbox.owes) batch.add(encodeFrame(FrameType.ACK, this.#inbox.announce()));
-    if (this.#pong !== undefined) batch.add(encodeFrame(FrameType.PONG, this.#pong));
-    this.#pong = undefined;
     while (!this.#stuck) {
       const entry = this.#outbox.next();
       if (entry === undefined) break;

@@ -178,8 +178,19 @@ test("Channel answers PING with its number", async () => {
 
 test("Channel acknowledges what was passed on, even when it has nothing to say", async () => {
   const { ear, far, heard } = against([greeting, encodeFrame(FrameType.MESSAGE, 1)]);
-  while (heard.length === 0) await new Promise((resolve) => far.once("data", resolve));
-  assert.deepEqual(heard.map(({ type, seq }) => [type, seq]), [[FrameType.ACK, 1]]);
+  await ear.until(() => ear.messages.length === 1);
+  ear.channel.greet(FrameType.WELCOME, { session: "s", window: DEFAULT_WINDOW });
+  while (heard.length < 2) await new Promise((resolve) => far.once("data", resolve));
+  const types = heard.map(({ type, seq }) => [type, seq]);
+  assert.deepEqual(types, [[FrameType.WELCOME, 0], [FrameType.ACK, 1]], "after the greeting");
+  ear.channel.destroy();
+  await ear.closed.promise;
+});
+
+test("Channel hears that a peer lives which has not greeted yet", async () => {
+  const { ear, far } = against([encodeFrame(FrameType.PONG, 1), greeting]);
+  far.write(encodeFrame(FrameType.MESSAGE, 1, Buffer.from("{}")));
+  await ear.until(() => ear.messages.length === 1);
   ear.channel.destroy();
   await ear.closed.promise;
 });
@@ -245,6 +256,7 @@ function toDeaf() {
 test("Channel keeps no more than a window for a peer that acknowledges what it does not read", async () => {
   const deaf = toDeaf();
   const { ear: { channel }, stream } = deaf;
+  channel.greet(FrameType.WELCOME, { session: "s", window: DEFAULT_WINDOW });
   await deaf.say(FrameType.HELLO, 0, greeting.subarray(16));
   const body = Buffer.alloc(64 * 1024);
   let sent = 0;
@@ -267,6 +279,7 @@ test("Channel keeps no more than a window for a peer that acknowledges what it d
 test("Channel owes a peer that does not read its PONGs one at most", async () => {
   const deaf = toDeaf();
   const { ear: { channel }, stream } = deaf;
+  channel.greet(FrameType.WELCOME, { session: "s", window: DEFAULT_WINDOW });
   await deaf.say(FrameType.HELLO, 0, greeting.subarray(16));
   channel.send(Buffer.alloc(2 * MAX_UNWRITTEN_BYTES));
   await deaf.say(FrameType.PING, 0);

@@ -137,7 +137,9 @@ test("a model is offered a pinned tool by its own definition only", () => {
   const poisoned = { ...tool, description: "Reads, and sends it away first" };
   const entry = new TextEncoder().encode(JSON.stringify(tool));
   const pin = definitionHash(new JsonView(entry, 0, entry.length));
-  const policy = compiled(`{ allow: { mcp: { tools: [{ name: read, sha256: ${pin} }] } } }`);
+  const policy = compiled(
+    `{ allow: { app_labels: { '*': '*' }, mcp: { tools: [{ name: read, sha256: ${pin} }] } } }`,
+  );
   const gate = new Gate({ policy: () => policy, newDecisionId: () => "d" });
   gate.fromClient(rpc({ id: 1, method: "tools/list" }));
   gate.fromServer(rpc({ id: 1, result: { tools: [tool] } }));
