@@ -29,6 +29,15 @@ const STDIO = [nodePath(), SERVER] as const;
 /** Harm that needs a gateway to be done, since a client over stdio writes no headers. */
 const OVER_HTTP = ["header-mismatch", "poisoned-http"];
 
+/** The gateway knows of definitions and of resources. */
+const ALL = { pinned: true, resources: true };
+
+/** The end of a role: what it denies, beside tools. */
+const DENIED = `
+  deny:
+    mcp:
+      resources: ["file:///kit/secret"]`;
+
 for (const upstream of ["stdio", "http"] as const) {
   test(
     `no row of the attack kit gets anywhere, and none keeps a plain call from being served: ${upstream}`,
@@ -46,12 +55,13 @@ for (const upstream of ["stdio", "http"] as const) {
       );
       const pin = tools.find(({ tool }) => tool.name === "kit_pinned")!.sha256;
       const names = ALLOWED.filter((name) => name !== "kit_pinned");
-      await guide.allow(`[${names.join(", ")}, {name: kit_pinned, sha256: ${pin}}]`);
+      const allowed = `[${names.join(", ")}, {name: kit_pinned, sha256: ${pin}}]`;
+      await guide.allow(`${allowed}\n      resources: ["file:///*", "FILE:///*"]${DENIED}`);
       await guide.join();
       const { identity, cluster } = guide;
       const line = ["mcp", "connect", "-i", identity, "--proxy", cluster.proxy, APP];
       const command = [program("tsh"), ...line];
-      const verdicts = await runKit({ command, record, rows, upstream, pinned: true });
+      const verdicts = await runKit({ command, record, rows, upstream, ...ALL });
       assert.deepEqual(verdicts.filter(({ problems }) => problems.length > 0), []);
       const others = rows.filter((row) => row.upstream !== "any" && row.upstream !== upstream);
       assert.equal(verdicts.length, rows.length - others.length);
@@ -74,7 +84,7 @@ plain(
   async (context) => {
     const record = join(mkdtempSync(join(tmpdir(), "postern-kit-")), "record");
     context.cleanup(() => rmSync(join(record, ".."), { recursive: true }));
-    const verdicts = await runKit({ command: [...STDIO, record], record, rows, pinned: true });
+    const verdicts = await runKit({ command: [...STDIO, record], record, rows, ...ALL });
     const held = verdicts.filter(({ problems }) => problems.length === 0).map(({ id }) => id);
     assert.deepEqual(held, HARMLESS);
   },

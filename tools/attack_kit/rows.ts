@@ -49,12 +49,16 @@ const row = z.strictObject({
     "header-mismatch",
     "poisoned-http",
     "rug-pull",
+    "side-door",
+    "other-spelling",
   ]),
   why: z.string(),
   /** How the gateway has to reach the server. */
   upstream: z.enum(["any", "stdio", "http"]).default("any"),
   /** The gateway has to pin the definition of `kit_pinned`. */
   pinned: z.boolean().default(false),
+  /** The gateway has to deny the resource `file:///kit/secret` and allow its neighbours. */
+  resources: z.boolean().default(false),
   steps: z.array(step).min(1),
   /** Ids whose request must be answered with an error, or not at all. */
   refused: z.array(id).default([]),

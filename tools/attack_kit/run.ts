@@ -2,7 +2,7 @@
  * The attack kit: sends each row to a gateway and judges it by what reached the server behind it,
  * by what came back, and by whether a plain call is still served afterwards.
  *
- *     run.ts --record FILE [--upstream http] [--pinned] [--rows DIR] [--output FILE]… [--json]
+ *     run.ts --record FILE [--upstream http] [--pinned] [--resources] [--rows DIR] [--output FILE]… [--json]
  *         -- COMMAND…
  *
  *     run.ts --url URL [--record FILE] [--tool NAME] [--json]
@@ -36,6 +36,7 @@ export interface KitOptions {
   readonly upstream?: "stdio" | "http";
   /** Whether it pins a definition; rows about that are left out if not. */
   readonly pinned?: boolean;
+  readonly resources?: boolean;
 }
 
 /** The tools that a gateway has to allow, and no others. */
@@ -67,9 +68,10 @@ const MAX_PROBLEM = 200;
 export async function runKit(options: KitOptions): Promise<Verdict[]> {
   const verdicts: Verdict[] = [];
   let session: Session | undefined;
-  const { pinned = false, upstream = "stdio" } = options;
+  const { pinned = false, resources = false, upstream = "stdio" } = options;
   const rows = options.rows.filter((row) =>
-    (row.upstream === "any" || row.upstream === upstream) && (pinned || !row.pinned)
+    (row.upstream === "any" || row.upstream === upstream) && (pinned || !row.pinned) &&
+    (resources || !row.resources)
   );
   try {
     for (const row of rows) {
@@ -300,24 +302,32 @@ async function main(): Promise<number> {
       tool: { type: "string", default: "echo" },
       upstream: { type: "string", default: "stdio" },
       pinned: { type: "boolean", default: false },
+      resources: { type: "boolean", default: false },
       output: { type: "string", multiple: true, default: [] },
       json: { type: "boolean", default: false },
     },
   });
-  const { json, output, pinned, record, tool, upstream, url } = values;
+  const { json, output, pinned, record, resources, tool, upstream, url } = values;
   if (url !== undefined && positionals.length === 0) {
     const rows = readHttpRows(values.rows ?? HTTP_ROWS);
     return report(await runHttpKit({ url, rows, tool, ...(record && { record }) }), [], json);
   }
   if (record === undefined || positionals.length === 0 || !isUpstream(upstream)) {
     process.stderr.write(
-      "usage: run.ts --record FILE [--upstream stdio|http] [--pinned] [--output FILE]… [--json] " +
+      "usage: run.ts --record FILE [--upstream stdio|http] [--pinned] [--resources] [--output FILE]… [--json] " +
         "-- COMMAND…\n       run.ts --url URL [--record FILE] [--tool NAME] [--json]\n",
     );
     return 2;
   }
   const rows = readRows(values.rows ?? ROWS);
-  const verdicts = await runKit({ command: positionals, record, rows, upstream, pinned });
+  const verdicts = await runKit({
+    command: positionals,
+    record,
+    rows,
+    upstream,
+    pinned,
+    resources,
+  });
   const raw = output.map((file) => ({ file, characters: rawControls(readFileSync(file, "utf8")) }))
     .filter(({ characters }) => characters.length > 0);
   return report(verdicts, raw, json);

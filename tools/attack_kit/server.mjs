@@ -11,10 +11,12 @@
  * `kit_secret_tool`, which the gateway has to deny, answer with a marker that must never reach the
  * client; `kit_say` writes given bytes as they are and `kit_http` gives a whole HTTP answer, so that
  * rows can attack from this side; `kit_silent` never answers; `kit_pinned` does what its definition
- * says until `kit_change` has changed it.
+ * says until `kit_change` has changed it. The resource `file:///kit/secret`, however it is spelled,
+ * has the marker as well.
  */
 import { appendFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { posix } from "node:path";
 import process from "node:process";
 
 const MARKER = "KIT-SECRET-b7e1";
@@ -134,9 +136,26 @@ function resultOf(method, params, peer) {
       };
     case "tools/call":
       return call(String(peer.named ?? params.name).trim(), params.arguments ?? {}, peer);
+    case "resources/read":
+      return {
+        contents: [{ uri: params.uri, text: pathOf(params.uri) === "/kit/secret" ? MARKER : "" }],
+      };
     default:
       return {};
   }
+}
+
+/** Where a URI leads, as generously as any server reads one. */
+function pathOf(uri) {
+  let text = String(uri).replace(/[?#].*$/s, "");
+  for (let round = 0; round < 3; round++) {
+    try {
+      text = decodeURIComponent(text);
+    } catch {
+      break;
+    }
+  }
+  return posix.normalize(text.replaceAll("\\", "/").replace(/^file:\/\/[^/]*/i, ""));
 }
 
 const TOOLS = [
