@@ -1,5 +1,5 @@
 /** Relay and agent whose authority is elsewhere: they join, follow its changes, and ship what they record. */
-import net from "node:net";
+import net, { type Socket } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { AuditLog } from "../../identity/audit/mod.ts";
@@ -27,18 +27,20 @@ export async function remoteRelayHome(options: RemoteOptions): Promise<RelayHome
   const joined = await joinCluster(options, "relay");
   const follower = await follow(options, joined);
   const { host, port } = parseProxy(options.config.joining!.authority);
-  let open = 0;
+  const open = new Set<Socket>();
+  // Agents follow the authority through the relay, and would keep it alive for ever.
+  options.resources.defer(() => open.forEach((socket) => socket.destroy()));
   return {
     ...common(options, joined, follower),
     toAuthority(socket) {
-      if (open >= MAX_TO_AUTHORITY) return void socket.destroy();
-      open++;
+      if (open.size >= MAX_TO_AUTHORITY) return void socket.destroy();
+      open.add(socket);
       const far = net.connect({ host, port, noDelay: true });
       far.on(
         "error",
         (error: Error) => log.warn("Cannot reach the authority", { error: error.message }),
       );
-      joinStreams(socket, far).finally(() => open--);
+      joinStreams(socket, far).finally(() => open.delete(socket));
     },
     presentRelay: (addresses) => joined.client.presentRelay(addresses),
   };

@@ -239,7 +239,7 @@ test("an answer to a server that is no more is not given to the next one", async
   const lost = counting.count();
   await client.until(({ method }) => method === "roots/list");
   await counting.request("dead", "tools/call", { name: "die" });
-  assert.equal(await lost, "failure");
+  assert.equal(await lost, "unknown");
   await state();
   // The next server asks under the same id, and the late answer comes before its own.
   client.onMessage = (message) => {

@@ -63,6 +63,7 @@ test(
       JSON.parse(events).some(({ app_name }: Record<string, string>) => app_name === "two"),
     );
     assert.match(await cluster.tctl("audit", "verify"), /The log is whole/);
+    assert.equal(await second.process.stop(), 0, "a relay ends also while an agent uses it");
   },
   { proves: ["apart.whole", "apart.parts_end"] },
 );

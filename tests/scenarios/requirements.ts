@@ -56,6 +56,8 @@ export const requirements = {
   "fault.cuts": "cut at any byte, a connection costs no call, and none is made twice",
   "fault.chaos":
     "whatever is killed or stopped, a call that was answered had its effect once, and no other more than once",
+  "fault.network":
+    "whatever links and machines of a cluster that is apart do, the same holds, and the identity is always good",
   "fault.tbot": "when tbot is killed, its identity still works, and tbot can start again",
   "fault.tctl": "when tctl is killed, the cluster goes on, and what it was told is whole or absent",
   "fault.reaper": "when the reaper is killed, sessions go on, and the next has a reaper again",

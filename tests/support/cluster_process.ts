@@ -112,6 +112,13 @@ function text(chunks: readonly Uint8Array[]): string {
     decoder.decode();
 }
 
+export interface RunningOptions {
+  readonly cwd: string;
+  readonly detached?: boolean;
+  /** A command that becomes the program, somewhere else. */
+  readonly enter?: readonly string[];
+}
+
 /** A program that goes on running; what it writes goes to files, which outlive whoever started it. */
 export class RunningProgram {
   readonly #name: string;
@@ -119,24 +126,25 @@ export class RunningProgram {
   readonly #out: string;
   readonly #log: string;
   readonly #exit: Promise<number | null>;
-  #ended = false;
+  #over = false;
 
   constructor(
     name: ProgramName,
     args: readonly string[],
-    { cwd, detached = false }: { readonly cwd: string; readonly detached?: boolean },
+    { cwd, detached = false, enter = [] }: RunningOptions,
   ) {
     this.#name = name;
     this.#out = join(cwd, `${name}.out`);
     this.#log = join(cwd, `${name}.log`);
     const files = [openSync(this.#out, "w", 0o600), openSync(this.#log, "w", 0o600)] as const;
-    this.#child = spawn(program(name), args, { cwd, detached, stdio: ["ignore", ...files] });
+    const [command = "", ...rest] = [...enter, program(name), ...args];
+    this.#child = spawn(command, rest, { cwd, detached, stdio: ["ignore", ...files] });
     for (const file of files) closeSync(file);
     this.#exit = new Promise((resolve) => {
       this.#child.once("exit", (code) => resolve(code));
       this.#child.once("error", () => resolve(null));
     });
-    this.#exit.then(() => void (this.#ended = true));
+    this.#exit.then(() => void (this.#over = true));
   }
 
   get pid(): number {
@@ -151,6 +159,11 @@ export class RunningProgram {
     return readFileSync(this.#log, "utf8");
   }
 
+  /** Resolves whenever that is. */
+  get ended(): Promise<unknown> {
+    return this.#exit;
+  }
+
   /** Resolves with the exit code, or null after a signal. */
   get exit(): Promise<number | null> {
     return within(this.#exit, `${this.#name} to end`);
@@ -160,7 +173,7 @@ export class RunningProgram {
   async until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
     await eventually(async () => {
       if (await holds()) return true;
-      if (this.#ended) throw new Error(`${this.#name} ended before ${what}:\n${this.stderr}`);
+      if (this.#over) throw new Error(`${this.#name} ended before ${what}:\n${this.stderr}`);
       return false;
     }, what);
   }
@@ -168,7 +181,7 @@ export class RunningProgram {
   /** Asks the program to end, and waits for that. */
   async stop(signal: "SIGTERM" | "SIGINT" | "SIGKILL" = "SIGTERM"): Promise<number | null> {
     // By its id, since on Deno a child that was killed through its object has no exit code.
-    if (!this.#ended && this.pid > 0) process.kill(this.pid, signal);
+    if (!this.#over && this.pid > 0) process.kill(this.pid, signal);
     try {
       return await this.exit;
     } catch (error) {

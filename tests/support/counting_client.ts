@@ -1,6 +1,7 @@
 /** A client whose every call has an effect at the server, and that checks what became of each. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { HUNG_MS, within } from "./cluster_process.ts";
 
 // deno-lint-ignore no-explicit-any
 type Json = any;
@@ -9,8 +10,15 @@ export interface CountingWire {
   send(message: object): void;
 }
 
-/** What became of a call. */
-export type Outcome = "success" | "failure";
+/** What became of a call: a refused one had no effect. */
+export type Outcome = "success" | "refused" | "unknown";
+
+export interface CountingOptions {
+  /** Calls are numbered from the next number on: whoever shares a file of effects shares numbers. */
+  readonly from?: number;
+  /** Milliseconds within which each call is answered. */
+  readonly deadline?: number;
+}
 
 export class CountingClient {
   readonly outcomes = new Map<number, Outcome>();
@@ -20,10 +28,13 @@ export class CountingClient {
   readonly #waiting = new Map<number | string, (answer: Json) => void>();
   /** What was told of each call before its answer. */
   readonly #progress = new Map<number, number[]>();
-  #n = 0;
+  readonly #deadline: number;
+  #n: number;
 
-  constructor(wire: CountingWire) {
+  constructor(wire: CountingWire, { from = 0, deadline = HUNG_MS }: CountingOptions = {}) {
     this.#wire = wire;
+    this.#n = from;
+    this.#deadline = deadline;
   }
 
   /** A message of the server. */
@@ -65,9 +76,11 @@ export class CountingClient {
     const told: number[] = [];
     this.#progress.set(n, told);
     const params = { name: "count", arguments: { n }, _meta: { progressToken: n } };
-    const { result, error } = await this.request(n, "tools/call", params);
+    const answer = this.request(n, "tools/call", params);
+    const { result, error } = await within(answer, `the answer to call ${n}`, this.#deadline);
     if (error) this.failures.push(error.message);
-    const outcome = result ? "success" : "failure";
+    const outcome = result ? "success" : outcomeOf(error.message);
+    this.#progress.delete(n);
     if (result) {
       assert.equal(result.content[0].text, n % 3 === 0 ? `${n} root` : String(n));
       assert.deepEqual(told, [1, 2], `the progress of call ${n}`);
@@ -83,7 +96,10 @@ export class CountingClient {
     }));
   }
 
-  /** Each effect exactly once where it was answered with success, and at most once in all. */
+  /**
+   * Each effect exactly once where it was answered with success, not once where it was refused, and
+   * at most once in all.
+   */
   check(effectsFile: string): void {
     const effects = readFileSync(effectsFile, "utf8").trim().split("\n").map(Number);
     const times = new Map<number, number>();
@@ -93,8 +109,13 @@ export class CountingClient {
     }
     for (const [n, outcome] of this.outcomes) {
       if (outcome === "success") assert.equal(times.get(n), 1, `call ${n} was answered`);
+      if (outcome === "refused") assert.equal(times.get(n), undefined, `call ${n} was refused`);
     }
   }
+}
+
+function outcomeOf(message: string): Outcome {
+  return message.includes("effect is unknown") ? "unknown" : "refused";
 }
 
 /** Numbers below 1 that a seed reproduces (mulberry32). */

@@ -1,7 +1,14 @@
 // A PostgreSQL of this test process: made and started at the first need of it, ended with it.
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -34,9 +41,16 @@ export function sharedPostgres(): Promise<PostgresServer> {
   return shared ??= startPostgres();
 }
 
+/** Another machine than this one. */
+export interface Place {
+  readonly address: string;
+  /** What a command begins with that is to run there. */
+  readonly enter: readonly string[];
+}
+
 /** A server of its own, for a test that stops it. */
 export async function startPostgres(
-  options: { readonly tls?: boolean } = {},
+  options: { readonly tls?: boolean; readonly at?: Place } = {},
 ): Promise<PostgresServer> {
   const root = mkdtempSync(join(tmpdir(), "postern-pg-"));
   const data = join(root, "data");
@@ -49,19 +63,26 @@ export async function startPostgres(
   }
   chmodSync(root, 0o700);
   const run = (name: string, args: readonly string[]) => {
-    const { status, stdout, stderr } = spawnSync(join(BINARIES!, name), args, {
-      ...user,
+    // Only who may enter a place may become another user there.
+    const [command = "", ...rest] = [
+      ...options.at ? [...options.at.enter, ...user ? becoming(user) : []] : [],
+      ...[join(BINARIES!, name), ...args],
+    ];
+    const { status, stdout, stderr } = spawnSync(command, rest, {
+      ...options.at ? {} : user,
       cwd: root,
       encoding: "utf8",
     });
     if (status !== 0) throw new Error(`${name} failed: ${stdout}${stderr}`);
   };
   run("initdb", ["-D", data, "-U", "postern", "-A", "trust", "-E", "UTF8", "--no-sync"]);
+  const address = options.at?.address ?? "127.0.0.1";
+  if (options.at) appendFileSync(join(data, "pg_hba.conf"), "host all all samenet trust\n");
   const port = await freePort();
   const start = () => {
     const settings = [
       // Each authority of the model takes four, and those that were replaced stay.
-      ...["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=400"],
+      ...[`listen_addresses=${address}`, "unix_socket_directories=", "max_connections=400"],
       ...["fsync=off", "full_page_writes=off"],
       ...tls ? ["ssl=on", `ssl_cert_file=${tls.certificate}`, `ssl_key_file=${tls.key}`] : [],
     ].flatMap((setting) => ["-c", setting]);
@@ -81,13 +102,13 @@ export async function startPostgres(
     stop,
     newDatabase: async () => {
       const name = `t${randomBytes(6).toString("hex")}`;
-      const sql = postgres(`postgresql://postern@127.0.0.1:${port}/postgres`, { max: 1 });
+      const sql = postgres(`postgresql://postern@${address}:${port}/postgres`, { max: 1 });
       try {
         await sql.unsafe(`CREATE DATABASE ${name}`);
       } finally {
         await sql.end();
       }
-      return `postgresql://postern@127.0.0.1:${port}/${name}`;
+      return `postgresql://postern@${address}:${port}/${name}`;
     },
   };
 }
@@ -141,6 +162,10 @@ function unprivileged(): { uid: number; gid: number } | undefined {
     Number(spawnSync("id", [option, name], { encoding: "utf8" }).stdout.trim() || NaN);
   const uid = id("-u", "postgres");
   return Number.isNaN(uid) ? { uid: 65534, gid: 65534 } : { uid, gid: id("-g", "postgres") };
+}
+
+function becoming({ uid, gid }: { uid: number; gid: number }): string[] {
+  return ["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--clear-groups"];
 }
 
 async function freePort(): Promise<number> {

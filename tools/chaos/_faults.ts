@@ -1,0 +1,159 @@
+// What may happen to a cluster on a network, drawn by a seed.
+import { readdirSync, readFileSync } from "node:fs";
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { LOSSY, type Machine, type Narrow, SHUT, SLOW } from "./_network.ts";
+import type { Part } from "./_part.ts";
+import type { Stage } from "./_stage.ts";
+
+/** What faults are drawn by. */
+export interface Dice {
+  /** The next number below 1. */
+  readonly random: () => number;
+  /** Milliseconds of the longest outage; most are far shorter. */
+  readonly longest: number;
+}
+
+interface Act {
+  /** What it happens to: of two faults at once each has its own. */
+  readonly target: string;
+  play(): Promise<void>;
+}
+
+/** By its name, what a fault does; all are equally likely. */
+export const FAULTS: Readonly<Record<string, (stage: Stage, dice: Dice) => Act>> = {
+  "relay killed": (stage, dice) => killed(one(stage.relays, dice), dice),
+  "agent killed": (stage, dice) => killed(one(stage.agents, dice), dice),
+  "authority killed": (stage, dice) => killed(one(stage.authorities, dice), dice),
+  "tbot killed": (stage, dice) => killed(stage.tbot, dice),
+  "relay drained": (stage, dice) => drained(one(stage.relays, dice)),
+  "agent drained": (stage, dice) => drained(one(stage.agents, dice)),
+  "authority drained": (stage, dice) => drained(one(stage.authorities, dice)),
+  "relay frozen": (stage, dice) => frozen(one(stage.relays, dice), dice),
+  "agent frozen": (stage, dice) => frozen(one(stage.agents, dice), dice),
+  "authority frozen": (stage, dice) => frozen(one(stage.authorities, dice), dice),
+  "tbot frozen": (stage, dice) => frozen(stage.tbot, dice),
+  "bridge frozen": ({ callers }, dice) => {
+    const { name, pid } = one(callers, dice);
+    const outage = outageOf(dice);
+    return { target: name, play: () => freeze(pid, outage) };
+  },
+  "server killed": (_, dice) => {
+    const at = dice.random();
+    return { target: "server", play: () => Promise.resolve(killServer(at)) };
+  },
+  "database stopped": ({ database }, dice) => {
+    const outage = outageOf(dice);
+    return {
+      target: database.machine.name,
+      play: async () => {
+        database.stop();
+        await sleep(outage);
+        database.start();
+      },
+    };
+  },
+  "link cut": ({ machines }, dice) => {
+    const machine = one(machines, dice);
+    const outage = outageOf(dice);
+    return {
+      target: machine.name,
+      play: async () => {
+        machine.cut();
+        await sleep(outage);
+        machine.join();
+      },
+    };
+  },
+  "link slow": ({ machines }, dice) => narrowed(one(machines, dice), SLOW, dice),
+  "link lossy": ({ machines }, dice) => narrowed(one(machines, dice), LOSSY, dice),
+  "link one-way": ({ machines }, dice) => narrowed(one(machines, dice), SHUT, dice),
+};
+
+/** The next fault, or two at once on different targets, with their names. */
+export function draw(stage: Stage, dice: Dice): { names: string[]; acts: Act[] } {
+  const names: string[] = [];
+  const acts: Act[] = [];
+  const kinds = Object.keys(FAULTS);
+  for (const count = dice.random() < 0.2 ? 2 : 1; acts.length < count;) {
+    const name = one(kinds, dice);
+    const act = FAULTS[name]!(stage, dice);
+    if (acts.some(({ target }) => target === act.target)) continue;
+    names.push(`${name} (${act.target})`);
+    acts.push(act);
+  }
+  return { names, acts };
+}
+
+function killed(part: Part, dice: Dice): Act {
+  const outage = outageOf(dice);
+  return {
+    target: part.name,
+    play: async () => {
+      await part.kill();
+      await sleep(outage);
+      await part.start();
+    },
+  };
+}
+
+function drained(part: Part): Act {
+  return {
+    target: part.name,
+    play: async () => {
+      await part.stop();
+      await part.start();
+    },
+  };
+}
+
+function frozen(part: Part, dice: Dice): Act {
+  const outage = outageOf(dice);
+  return { target: part.name, play: () => freeze(part.pid, outage) };
+}
+
+async function freeze(pid: number, milliseconds: number): Promise<void> {
+  process.kill(pid, "SIGSTOP");
+  await sleep(milliseconds);
+  process.kill(pid, "SIGCONT");
+}
+
+function narrowed(machine: Machine, narrow: Narrow, dice: Dice): Act {
+  const [direction, outage] = [one(["in", "out"] as const, dice), outageOf(dice)];
+  return {
+    target: machine.name,
+    play: async () => {
+      machine.narrow(direction, narrow);
+      await sleep(outage);
+      machine.widen(direction);
+    },
+  };
+}
+
+/** Milliseconds; short ones hit what has just begun, long ones what gives up. */
+function outageOf({ random, longest }: Dice): number {
+  return Math.floor(random() ** 3 * longest);
+}
+
+function one<T>(of: readonly T[], { random }: Dice): T {
+  return of[Math.floor(random() * of.length)]!;
+}
+
+function killServer(at: number): void {
+  const servers = processes("counting_server.mjs");
+  // The one before may have gone, and the next one not have come yet.
+  const server = servers[Math.floor(at * servers.length)];
+  if (server !== undefined) process.kill(server, "SIGKILL");
+}
+
+/** Those of this process namespace whose command line has a word in it. */
+export function processes(word: string): number[] {
+  return readdirSync("/proc").map(Number).filter((pid) => {
+    if (!Number.isInteger(pid)) return false;
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(word);
+    } catch {
+      return false;
+    }
+  });
+}
