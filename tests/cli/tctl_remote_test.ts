@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { tctl } from "../../cli/commands/tctl.ts";
+import { guardedStore } from "../../identity/authority/admin/_guarded_store.ts";
 import { offerPresetRoles } from "../../identity/authority/mod.ts";
 import {
   formatIdentityFile,
@@ -12,6 +13,7 @@ import {
   silentLog,
   systemClock,
 } from "../../identity/mod.ts";
+import type { Store } from "../../identity/storage/store.ts";
 import { test, type TestContext } from "../support/harness.ts";
 import { realAuthority } from "../support/real_authority.ts";
 
@@ -222,6 +224,43 @@ test("tctl says what is missing or too much to administer from afar", async (con
     code: "IDENTITY_FILE_MISSING",
   });
 });
+
+for (
+  const [what, change, message] of [
+    [
+      "a bot that has more by now",
+      ["child", ["editor"]],
+      /Cannot give bot "child" the role "editor"/,
+    ],
+    ["somebody who has less by now", ["maker", ["plain"]], /no role of this identity/],
+  ] as const
+) {
+  test(`what was allowed when it was asked is not written for ${what}`, async (context) => {
+    const { authority, bot } = await setUp(context);
+    const rules = "[{resources: [token], verbs: [create]}]";
+    await authority.addRole("maker", role("maker", `{allow: {rules: ${rules}}}`));
+    await authority.addRole("plain", role("plain"));
+    await authority.addBot("child", ["plain"]);
+    const run = await bot("maker", ["maker", "plain"]);
+    await run("tokens", "add", "--bot=child");
+    const { cluster } = authority;
+    const { store } = cluster;
+    const tokens = () => store.list("token").then(({ length }) => length);
+    const before = await tokens();
+    // Another one is quicker, after the question and before the answer.
+    const [name, roles] = change;
+    let others: Promise<void> | undefined;
+    const update: Store["update"] = async (work, options) => {
+      others ??= store.update((tx) => tx.put("bot", name, { roles, traits: {} }));
+      await others;
+      return await store.update(work, options);
+    };
+    Object.assign(cluster, { store: { ...guardedStore(store, () => Promise.resolve()), update } });
+    await assert.rejects(run("tokens", "add", "--bot=child"), { code: "ACCESS_DENIED", message });
+    assert.ok(others, "it was asked for");
+    assert.equal(await tokens(), before);
+  });
+}
 
 async function setUp(context: TestContext) {
   const root = mkdtempSync(join(tmpdir(), "postern-remote-"));

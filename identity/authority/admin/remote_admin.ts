@@ -3,12 +3,14 @@ import { effectivePrincipal } from "../../access/access_of.ts";
 import { lockedError, useLocked } from "../../access/locked.ts";
 import { type AdminRight, decideAdmin, PolicyError, type Role } from "../../../policy/mod.ts";
 import { IdentityError } from "../../error.ts";
+import type { Reader } from "../../storage/store.ts";
 import type { IdentityClaims } from "../../x509/claims.ts";
 import type { Caller } from "../caller.ts";
 import type { Cluster } from "../cluster.ts";
 import type { Admin } from "./admin.ts";
 import { createAdmin } from "./create_admin.ts";
 import { demandGrants } from "./_grants.ts";
+import { guardedStore } from "./_guarded_store.ts";
 import type { LocalAgent } from "./_local_agent.ts";
 import { type RemoteOperation, rightsFor } from "./_permissions.ts";
 
@@ -21,7 +23,10 @@ export interface RemoteRequest {
   readonly argument: unknown;
 }
 
-/** Does what is asked, if the caller's roles allow it now; throws `ACCESS_DENIED` otherwise. */
+/**
+ * Does what is asked, if the caller's roles allow it; throws `ACCESS_DENIED` otherwise. What counts
+ * is what they allow when it is written, whatever they did when it was asked.
+ */
 export async function administer(
   cluster: Cluster,
   agent: LocalAgent | undefined,
@@ -29,18 +34,26 @@ export async function administer(
 ): Promise<object> {
   const { app } = caller.claims;
   if (app !== undefined) throw denied(`this identity is for the app "${app}" alone`);
-  const principal = effectivePrincipal(cluster.view, caller.claims);
-  const roles = rolesOf(cluster, principal.roles);
-  demandRights(roles, operation, argument);
-  const granter = { principal, roles };
-  await demandGrants(cluster.store, granter, operation, argument, cluster.clock.now())
-    .catch(explain);
-  const actor = { user: `bot-${principal.bot}`, instance: principal.instance, remote };
+  const judge = async (reader: Reader) => {
+    const principal = effectivePrincipal(cluster.view, caller.claims);
+    const roles = rolesOf(cluster, principal.roles);
+    demandRights(roles, operation, argument);
+    await demandGrants(reader, { principal, roles }, operation, argument, cluster.clock.now());
+  };
+  await judge(cluster.store).catch(explain);
+  const { bot, instance } = caller.claims;
+  const actor = { user: `bot-${bot}`, instance, remote };
   // The cluster itself, whose keys change: a copy would keep those of now.
-  const acting = Object.create(cluster, { actor: { value: actor } }) as Cluster;
+  const acting = Object.create(cluster, {
+    actor: { value: actor },
+    store: { value: guardedStore(cluster.store, judge) },
+  }) as Cluster;
   const admin = createAdmin(acting, agent);
   const method = admin[operation] as (argument: unknown) => Promise<object>;
-  return await method.call(admin, argument).catch(explain);
+  const done = await method.call(admin, argument).catch(explain);
+  // What was read may have come into being since.
+  if (operation === "getResources") await judge(cluster.store).catch(explain);
+  return done;
 }
 
 function rolesOf({ view }: Cluster, names: readonly string[]): Role[] {
