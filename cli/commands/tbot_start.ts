@@ -1,6 +1,13 @@
 import { IdentityError } from "../../identity/mod.ts";
-import type { Log } from "../../identity/mod.ts";
-import type { OpenTunnel, ParsedConfig } from "../../identity/bot/mod.ts";
+import type { Clock, Log } from "../../identity/mod.ts";
+import type {
+  BotConfig,
+  BotService,
+  Connect,
+  OpenTunnel,
+  ParsedConfig,
+} from "../../identity/bot/mod.ts";
+import { ConfigFile } from "./_tbot_reload.ts";
 import { readBotFile } from "./_tbot_file.ts";
 import { openTbotDiagnostics } from "./_tbot_diagnostics.ts";
 import type { TbotHost } from "./_tbot_host.ts";
@@ -35,14 +42,13 @@ async function startFromFile(
   globals: GlobalOptions,
   host: TbotHost,
 ): Promise<void> {
-  const { path, text } = await readBotFile(globals, host);
   const { parseBotConfig } = await import("../../identity/bot/mod.ts");
   const { overrides } = await import("./_tbot_config.ts");
-  await run(
-    parseBotConfig(text, path, overrides({ ...options, ...globals }, host.env)),
-    globals,
-    host,
-  );
+  const read = async () => {
+    const { path, text } = await readBotFile(globals, host);
+    return parseBotConfig(text, path, overrides({ ...options, ...globals }, host.env));
+  };
+  await run(await read(), globals, host, read);
 }
 
 async function startService(
@@ -68,30 +74,47 @@ async function run(
   { config, warnings }: ParsedConfig,
   globals: GlobalOptions,
   host: TbotHost,
+  reread?: () => Promise<ParsedConfig>,
 ): Promise<void> {
-  const { createReload, runBot } = await import("../../identity/bot/mod.ts");
+  const { Bell, createReload, runBot } = await import("../../identity/bot/mod.ts");
   const log = host.openLog({ debug: config.debug, format: globals.logFormat });
   for (const warning of warnings) log.warn(warning);
   if (config.trust.kind === "insecure") {
     log.warn("the authority is not verified when joining: anyone on the way can read the token");
   }
   const reload = createReload();
-  const onReload = () => {
+  const renew = () => {
     log.info("Received reload signal, queueing reload.");
     if (!reload.request()) log.warn("A reload is queued already, dropping this one.");
   };
-  const stops = (["SIGHUP", "SIGUSR1"] as const).map((name) => host.onSignal(name, onReload));
-  stops.push(host.onClockJump((ms) => {
-    log.warn("the machine slept or its clock was set, renewing", {
-      seconds: Math.round(ms / 1000),
-    });
-    reload.request();
-  }));
+  const { clock, connect, signal } = host;
+  const tunnels = new Tunnels(config, host, log);
+  await tunnels.load(config.services);
+  await using diagnostics = await openTbotDiagnostics(config, { clock, env: host.env, log });
+  const { status } = diagnostics;
+  const changes = new Bell<readonly BotService[]>();
+  const file = reread && new ConfigFile(config, { log, reread, status });
+  const takeUp = async () => {
+    const services = await file?.read();
+    if (services === undefined) return;
+    await tunnels.load(services);
+    diagnostics.describe(services);
+    changes.ring(services);
+  };
+  const stops = [
+    host.onSignal("SIGUSR1", renew),
+    host.onSignal("SIGHUP", () => {
+      renew();
+      takeUp().catch((error) => log.error("Cannot reload", { error: String(error) }));
+    }),
+    host.onClockJump((ms) => {
+      log.warn("the machine slept or its clock was set, renewing", {
+        seconds: Math.round(ms / 1000),
+      });
+      reload.request();
+    }),
+  ];
   try {
-    const { clock, connect, signal } = host;
-    await using diagnostics = await openTbotDiagnostics(config, { clock, env: host.env, log });
-    const { status } = diagnostics;
-    const openTunnel = await tunnelsOf(config, host, log);
     await runBot({
       config,
       connect,
@@ -100,8 +123,9 @@ async function run(
       reload,
       log,
       status,
+      changes,
       watchRotation: true,
-      ...(openTunnel && { openTunnel }),
+      openTunnel: tunnels.open,
     });
   } finally {
     for (const stop of stops) stop();
@@ -109,14 +133,29 @@ async function run(
 }
 
 /** How tunnels are made; what carries them is loaded only when there is one. */
-async function tunnelsOf(
-  { proxyServer: proxy, services }: ParsedConfig["config"],
-  { clock, connect, version }: TbotHost,
-  log: Log,
-): Promise<OpenTunnel | undefined> {
-  if (!services.some(({ type }) => type === "application-tunnel")) return undefined;
-  const { Tunnel } = await import("../../relay/app_tunnel/mod.ts");
-  const common = { proxy, clock, log, client: `tbot/${version}`, connectAuthority: connect };
-  return ({ allowedHosts, app, listen, name }) =>
-    new Tunnel({ ...common, name, app, listen, allowedHosts });
+class Tunnels {
+  readonly #common: {
+    proxy: string;
+    clock: Clock;
+    log: Log;
+    client: string;
+    connectAuthority: Connect;
+  };
+  #loaded: typeof import("../../relay/app_tunnel/mod.ts") | undefined;
+
+  constructor(
+    { proxyServer: proxy }: BotConfig,
+    { clock, connect, version }: TbotHost,
+    log: Log,
+  ) {
+    this.#common = { proxy, clock, log, client: `tbot/${version}`, connectAuthority: connect };
+  }
+
+  async load(services: readonly BotService[]): Promise<void> {
+    if (!services.some(({ type }) => type === "application-tunnel")) return;
+    this.#loaded ??= await import("../../relay/app_tunnel/mod.ts");
+  }
+
+  readonly open: OpenTunnel = ({ allowedHosts, app, listen, name }) =>
+    new this.#loaded!.Tunnel({ ...this.#common, name, app, listen, allowedHosts });
 }

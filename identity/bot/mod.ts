@@ -27,6 +27,7 @@ export { parseBotConfig } from "./parse_config.ts";
 export type { ConfigOverrides, ParsedConfig } from "./parse_config.ts";
 export { createReload } from "./reload.ts";
 export type { Reload } from "./reload.ts";
+export { Bell } from "./bell.ts";
 export { runBot } from "./run_bot.ts";
 export type { RunBotOptions } from "./run_bot.ts";
 export type { OpenTunnel, Tunnel } from "./tunnel.ts";

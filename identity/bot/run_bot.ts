@@ -9,10 +9,11 @@ import type { Loop, LoopContext } from "./_loop.ts";
 import { openBotIdentity } from "./bot_identity.ts";
 import type { BotIdentity, Connect } from "./bot_identity.ts";
 import { watchCaRotation } from "./ca_rotation.ts";
-import type { BotConfig } from "./config.ts";
+import type { BotConfig, BotService } from "./config.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { lockStorage } from "./lock.ts";
 import type { Reload } from "./reload.ts";
+import { RunningServices } from "./running_services.ts";
 import { isPassing } from "./refusals.ts";
 import { BotStatus } from "./status.ts";
 import type { OpenTunnel } from "./tunnel.ts";
@@ -31,6 +32,8 @@ export interface RunBotOptions {
   readonly status?: BotStatus;
   /** Makes the listeners of tunnels; without it there can be none. */
   readonly openTunnel?: OpenTunnel;
+  /** Rings with the services as they are to be from now on. */
+  readonly changes?: Bell<readonly BotService[]>;
   /** Looks whether a CA of the cluster is being rotated; regular renewals alone without it. */
   readonly watchRotation?: boolean;
   /** From 0 to 1, as `Math.random` (default). */
@@ -40,9 +43,8 @@ export interface RunBotOptions {
 /** The name that the bot's own identity has among the services: the original's. */
 const BOT_LOOP = "identity";
 
-/** Rounds of tries before a loop waits for its next turn. */
+/** Rounds of tries before the loop waits for its next turn. */
 const BOT_TRIES = 7;
-const SERVICE_TRIES = 5;
 
 /** Joins, renews and writes until the signal ends it; in one-shot mode, once. */
 export async function runBot(options: RunBotOptions): Promise<void> {
@@ -117,29 +119,35 @@ async function runForever(
     status: options.status ?? new BotStatus(options.clock),
   };
   context.status.expect(BOT_LOOP);
-  for (const { service } of workers) context.status.expect(service.name);
+  let services: RunningServices | undefined;
+  let stopHearing: (() => void) | undefined;
   try {
     const bot = await openBotIdentity({ ...options, storage, signal: ended.signal });
     heartbeat = new Heartbeat({ ...options, bot, status: context.status });
     const hooks = { onUsable: usable.resolve, onFresh: () => context.recovered.ring() };
-    const loops = [
-      runLoop(botLoop(options, bot, hooks), context),
-      ...workers.map(async (worker) => {
-        await usable.promise;
-        await runLoop(workerLoop(worker, bot), context);
-      }),
-      ...(options.watchRotation ? [followRotation(options, bot, usable.promise, context)] : []),
-    ].map((loop) =>
-      loop.catch((error) => {
-        // One loop that cannot go on ends the others, and then the bot.
-        ended.abort(error);
-        throw error;
-      })
-    );
-    const results = await Promise.allSettled(loops);
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed) throw failed.reason;
+    // One loop that cannot go on ends the others, and then the bot.
+    const onFailed = (error: unknown) => ended.abort(error);
+    const running = services = new RunningServices({
+      context,
+      bot,
+      usable: usable.promise,
+      open: (service) => openWorker(service, options),
+      onFailed,
+    });
+    for (const worker of workers) running.begin(worker);
+    stopHearing = options.changes?.subscribe((wanted) => {
+      running.change(wanted).catch(onFailed);
+    });
+    await Promise.all([
+      runLoop(botLoop(options, bot, hooks), context).catch(onFailed),
+      ...(options.watchRotation
+        ? [followRotation(options, bot, usable.promise, context).catch(onFailed)]
+        : []),
+    ]);
+    if (ended.signal.reason !== options.signal.reason) throw ended.signal.reason;
   } finally {
+    stopHearing?.();
+    await services?.close();
     await heartbeat?.settled();
     options.signal.removeEventListener("abort", end);
   }
@@ -187,16 +195,5 @@ function botLoop(
     },
     left: () => bot.left(),
     isFatal: (error) => !wasUsable && !isPassing(error),
-  };
-}
-
-function workerLoop(worker: Worker, bot: BotIdentity): Loop {
-  const { service } = worker;
-  return {
-    name: service.name,
-    tries: SERVICE_TRIES,
-    interval: service.renewalInterval,
-    work: () => worker.renew(bot),
-    isFatal: () => false,
   };
 }

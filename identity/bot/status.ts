@@ -62,6 +62,18 @@ export class BotStatus {
     this.#set(service, { status: "initializing" });
   }
 
+  /** A service is none any more. */
+  forget(service: string): void {
+    this.#services.delete(service);
+    this.#begun.delete(service);
+    this.#onChange?.();
+  }
+
+  /** Something went wrong that is no service's; all of them go on. */
+  note(what: string, reason: string): void {
+    this.#lastError = { service: what, reason, at: this.#clock.now() };
+  }
+
   /** A round of tries begins, unless one is under way. */
   begin(service: string): void {
     if (!this.#begun.has(service)) this.#begun.set(service, this.#clock.monotonic());

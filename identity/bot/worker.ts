@@ -35,11 +35,21 @@ export function openWorker(
       );
     }
     const tunnel = openTunnel(service);
+    let listening: Promise<void> | undefined;
+    let closed: Promise<void> | undefined;
+    const listen = () =>
+      listening ??= tunnel.listen().catch((error) => {
+        listening = undefined;
+        throw error;
+      });
     return {
       service,
-      prepare: () => tunnel.listen(),
-      renew: (bot) => renewTunnel(service, tunnel, { bot, now }),
-      close: () => tunnel.close(),
+      prepare: listen,
+      async renew(bot) {
+        await listen();
+        return await renewTunnel(service, tunnel, { bot, now });
+      },
+      close: () => closed ??= tunnel.close(),
     };
   }
   const destination = openDestination(service.destination, log);
