@@ -28,6 +28,7 @@ export const EVENT_CODES = {
   "join_token.delete": ["PJT01I"],
   "lock.created": ["TLK00I"],
   "lock.deleted": ["TLK01I"],
+  "mcp.agent.request": ["PMCP004I"],
   "mcp.session.end": ["TMCP002I"],
   "mcp.session.listen_sse_stream": ["TMCP005I", "TMCP005E"],
   "mcp.session.notification": ["TMCP004I", "TMCP004E"],

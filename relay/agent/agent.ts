@@ -35,6 +35,7 @@ import { SessionEvents } from "./events.ts";
 import { Greeting } from "./greeting.ts";
 import { listTools } from "./list_tools.ts";
 import { OpenSessions } from "./open_sessions.ts";
+import { ownRequestEvent } from "./own_request.ts";
 import { Reaper, type ReaperProcess } from "./reaper.ts";
 import { type Connection, Session } from "./session.ts";
 import { exceeded } from "./session_limits.ts";
@@ -153,7 +154,7 @@ export class Agent {
 
   /** All tools of an app's server, as nobody in particular; rejects if it does not say. */
   async listTools(name: string): Promise<ListedTool[]> {
-    const { clock, view } = this.#options;
+    const { audit, clock, redactor, view } = this.#options;
     const app = view.app(name);
     if (app === undefined) {
       throw new RelayError("SERVER_START_FAILED", `There is no app "${name}" at this agent`);
@@ -161,6 +162,8 @@ export class Agent {
     return await listTools({
       app: name,
       clock,
+      record: (request) =>
+        audit.append({ ...ownRequestEvent(request, redactor), app_name: name, app_uri: app.uri }),
       start: async (handlers) =>
         await startSessionServer({
           ...this.#serverOptions(app),

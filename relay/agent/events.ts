@@ -7,7 +7,9 @@ import type { EventCode, EventType, Redactor } from "../../identity/audit/mod.ts
 import type { Decision } from "../gate/policy.ts";
 import type { GateRecord, Target, Withheld } from "../gate/step.ts";
 import type { End } from "../wire/handshake.ts";
+import { messageJson } from "./_message_json.ts";
 import type { Egress, RecordedHeaders } from "./egress.ts";
+import { type OwnRequest, ownRequestEvent } from "./own_request.ts";
 import type { Listened } from "./upstream/upstream.ts";
 
 /** Requests whose success the original does not record, and neither do we. */
@@ -18,9 +20,6 @@ const ROUTINE = new Set([
   "resources/templates/list",
   "tools/list",
 ]);
-
-/** Params beyond this are left out of an event; how long they were stays. */
-const MAX_PARAMS_BYTES = 16 * 1024;
 
 /** `user_kind` of a bot, as the original counts. */
 const USER_KIND_BOT = 2;
@@ -110,6 +109,12 @@ export class SessionEvents {
       resumed,
       status: refused === undefined ? { success: true } : { success: false, error: refused },
     };
+  }
+
+  /** The agent has something to ask for this session. */
+  asked(request: OwnRequest): EventDraft {
+    const event = ownRequestEvent(request, this.#redactor);
+    return { ...event, ...this.#common, ...this.#sent };
   }
 
   /** Nobody got in; the peer was told less than this. */
@@ -250,20 +255,6 @@ function codesOf({ kind, from }: GateRecord): Codes {
   if (kind === "response") return RESPONSE;
   if (from === "server") return FROM_SERVER;
   return kind === "notification" ? NOTIFICATION : REQUEST;
-}
-
-/** What came, in the compact form in which it goes on; ids and parameters keep every digit. */
-function messageJson({ method, id, params }: GateRecord): string {
-  let json = '{"jsonrpc":"2.0"';
-  if (method !== undefined) json += `,"method":${JSON.stringify(method)}`;
-  if (id !== undefined) json += `,"id":${id}`;
-  if (params) {
-    const bytes = params.end - params.start;
-    json += bytes > MAX_PARAMS_BYTES
-      ? `,"params_omitted_bytes":${bytes}`
-      : `,"params":${params.text()}`;
-  }
-  return `${json}}`;
 }
 
 /** Milliseconds, to the microsecond. */

@@ -10,7 +10,9 @@ import { definitionHash } from "../gate/_definition.ts";
 import { META_PROTOCOL_VERSION } from "../gate/methods.ts";
 import type { JsonView } from "../wire/json.ts";
 import { errorReply } from "../wire/refusal.ts";
+import { readOutgoing } from "../http/outgoing.ts";
 import { scanMessage } from "../wire/scanner.ts";
+import type { RecordOwn } from "./own_request.ts";
 import type { Upstream, UpstreamHandlers } from "./upstream/upstream.ts";
 
 /** What one server may take for all of its answers, and how much they may be. */
@@ -22,12 +24,15 @@ export interface ListToolsOptions {
   /** The app's name, for messages. */
   readonly app: string;
   readonly clock: Clock;
+  /** Waited for before each request is sent. */
+  readonly record: RecordOwn;
   readonly start: (handlers: UpstreamHandlers) => Promise<Upstream>;
 }
 
 /** The tools of a server, every page of them. Rejects with `RelayError` if it does not say. */
-export async function listTools({ app, clock, start }: ListToolsOptions): Promise<ListedTool[]> {
-  const asker = new Asker(app);
+export async function listTools(options: ListToolsOptions): Promise<ListedTool[]> {
+  const { app, clock, record, start } = options;
+  const asker = new Asker(app, record);
   const enough = new AbortController();
   const starting = start(asker);
   after(clock, LIST_MS, enough.signal, () => {
@@ -113,13 +118,15 @@ interface Answer {
 class Asker implements UpstreamHandlers {
   readonly #app: string;
   readonly #failed = Promise.withResolvers<never>();
+  readonly #record: RecordOwn;
   #id = 0;
   #bytes = 0;
   #waiting: ((answer: Answer) => void) | undefined;
   upstream: Upstream | undefined;
 
-  constructor(app: string) {
+  constructor(app: string, record: RecordOwn) {
     this.#app = app;
+    this.#record = record;
     this.#failed.promise.catch(() => {});
   }
 
@@ -132,14 +139,19 @@ class Asker implements UpstreamHandlers {
     this.#failed.reject(wrong(this.#app, code, what));
   }
 
-  ask(method: string, params: Json): Promise<Answer> {
+  async ask(method: string, params: Json): Promise<Answer> {
     const answer = new Promise<Answer>((resolve) => this.#waiting = resolve);
-    this.#send({ jsonrpc: "2.0", id: ++this.#id, method, params });
-    return Promise.race([answer, this.failed]);
+    const request = bytesOf({ jsonrpc: "2.0", id: ++this.#id, method, params });
+    await Promise.race([
+      this.#record({ message: readOutgoing(request), because: BECAUSE }),
+      this.failed,
+    ]);
+    this.upstream?.send(request);
+    return await Promise.race([answer, this.failed]);
   }
 
   tell(method: string): void {
-    this.#send({ jsonrpc: "2.0", method });
+    this.upstream?.send(bytesOf({ jsonrpc: "2.0", method }));
   }
 
   onMessage(line: Buffer): void {
@@ -173,8 +185,11 @@ class Asker implements UpstreamHandlers {
   onExit(reason: RelayError): void {
     this.#failed.reject(reason);
   }
+}
 
-  #send(message: Json): void {
-    this.upstream?.send(Buffer.from(JSON.stringify(message)));
-  }
+/** Only whoever may administer the cluster can ask for it. */
+const BECAUSE = "an administrator has asked for the tools of the server";
+
+function bytesOf(message: Json): Buffer {
+  return Buffer.from(JSON.stringify(message));
 }

@@ -10,6 +10,7 @@ import type { GateRecord, Withheld } from "../gate/step.ts";
 import type { RecordedHeaders } from "./egress.ts";
 import type { SessionEvents } from "./events.ts";
 import { type Handshake, handshakeIn } from "./mcp_handshake.ts";
+import type { OwnRequest } from "./own_request.ts";
 import type { Listened } from "./upstream/upstream.ts";
 
 /**
@@ -69,6 +70,12 @@ export class Recorder {
     const event = this.#events.listened(listened);
     if (!this.#start) return this.#append([event]);
     this.#early.push(event);
+  }
+
+  /** Records what the agent asks the server itself. */
+  asked(request: OwnRequest): Promise<void> {
+    const event = this.#events.asked(request);
+    return this.#append(this.#start ? [...this.#started(this.#start), event] : [event]);
   }
 
   /** Records what the gate has noted; `undefined` if nothing of it is worth an event. */

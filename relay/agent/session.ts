@@ -280,6 +280,7 @@ export class Session implements ChannelHandlers {
       upstream = await startUpstream(app, {
         onMessage: (line) => this.#onServerMessage(line),
         onOversized: (excerpt) => this.#onServerOversized(excerpt),
+        onAsk: (request) => this.#recorder.asked(request),
         onListen: (listened) => this.#onServerListen(listened),
         onExit: (reason) => this.#onServerExit(reason),
       }, () => this.#connection.admission);

@@ -127,8 +127,8 @@ export function serverResponse(
 }
 
 /** Whether the answer to a call may yet say whose task it is. */
-function mayBecomeKnown(taskId: string, state: State, { tasks }: Context): boolean {
-  return !tasks.has(taskId) && callsWait(state);
+function mayBecomeKnown(taskId: string, state: State, { owner, tasks }: Context): boolean {
+  return tasks.find(taskId, owner) === undefined && callsWait(state);
 }
 
 function callsWait({ fromClient }: State): boolean {

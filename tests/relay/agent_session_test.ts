@@ -10,6 +10,7 @@ import { CallRates } from "../../relay/agent/call_rate.ts";
 import { Greeting } from "../../relay/agent/greeting.ts";
 import { DEFAULT_AGENT_LIMITS } from "../../relay/agent/mod.ts";
 import { Session } from "../../relay/agent/session.ts";
+import { readOutgoing } from "../../relay/http/outgoing.ts";
 import { Unreached } from "../../relay/agent/unreached.ts";
 import type { Upstream, UpstreamHandlers } from "../../relay/agent/upstream/upstream.ts";
 import { UsedTickets } from "../../relay/agent/used_tickets.ts";
@@ -264,6 +265,23 @@ test("requests are recorded with the headers of now, and answers without", async
     { "X-Team": ["night"] },
   ]);
   assert.deepEqual(recorded("mcp.session.response"), [undefined, undefined]);
+});
+
+test("what the agent asks a server itself is recorded as its own, in the session", async (context) => {
+  const { cluster, server, claims } = await start(context);
+  const request = line({ id: "a", method: "tools/list", params: { cursor: "c" } });
+  await server.handlers.onAsk?.({ message: readOutgoing(request), because: "why" });
+  const [event] = cluster.audit.events.filter(({ type }) => type === "mcp.agent.request");
+  const { code, from, because, message, bytes, sid, app_name } = event!;
+  assert.deepEqual({ code, from, because, bytes, sid, app_name }, {
+    code: "PMCP004I",
+    from: "agent",
+    because: "why",
+    bytes: request.length,
+    sid: claims.session,
+    app_name: claims.app,
+  });
+  assert.deepEqual(message, JSON.parse(request.toString()));
 });
 
 test("what a server says to a session that is over harms nobody, even if it cannot be recorded", async (context) => {

@@ -172,7 +172,7 @@ test("the id of a task is bounded, since it is remembered", () => {
     for (const [id, result] of [{ task: { taskId } }, { resultType: "task", taskId }].entries()) {
       gate.fromClient(rpc({ id, method: "tools/call", params: { name: "read" } }));
       assert.equal(read(gate.fromServer(rpc({ id, result })).forward).error.code, -32603);
-      assert.equal(tasks.has(String(taskId)), false);
+      assert.equal(tasks.find(String(taskId), ""), undefined);
     }
   }
 });
@@ -206,13 +206,14 @@ test("a long id that was cancelled is known again, and no other is taken for it"
   assert.ok(gate.fromClient(rpc({ id, method: "ping" })).forward);
 });
 
-test("who makes many tasks drives out its own", () => {
+test("who makes many tasks drives out its own, and those of nobody who has fewer", () => {
   const tasks = new TaskRegistry(3);
-  const add = (taskId: string, owner: string) => tasks.add(taskId, { owner, tool: "read" });
-  for (const [taskId, owner] of [["a", "one"], ["b", "two"], ["c", "two"], ["d", "two"]] as const) {
-    assert.ok(add(taskId, owner));
-  }
-  assert.deepEqual(["a", "b", "c", "d"].map((id) => tasks.has(id)), [true, false, true, true]);
+  const left = () => ["a1", "b2", "c2", "d2", "e3"].filter((id) => tasks.find(id, id.slice(1)));
+  for (const id of ["a1", "b2", "c2"]) tasks.add(id, { owner: id.slice(1), tool: "read" });
+  tasks.add("d2", { owner: "2", tool: "read" });
+  assert.deepEqual(left(), ["a1", "c2", "d2"]);
+  tasks.add("e3", { owner: "3", tool: "read" });
+  assert.deepEqual(left(), ["a1", "d2", "e3"]);
 });
 
 const DENIED = compiled(

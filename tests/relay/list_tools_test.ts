@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type App, type Clock, silentLog, systemClock } from "../../identity/mod.ts";
 import { LIST_MS, listTools, MAX_TOOLS } from "../../relay/agent/list_tools.ts";
+import type { RecordOwn } from "../../relay/agent/own_request.ts";
 import { startStdioServer } from "../../relay/agent/upstream/stdio.ts";
 import { RelayError } from "../../relay/error.ts";
 import { EVERYTHING, nodePath } from "../support/cluster_process.ts";
@@ -14,10 +15,16 @@ function appOf(...args: string[]): App {
   return { ...app, mcp: { ...app.mcp!, command: nodePath(), args } };
 }
 
-function ask(app: App, clock: Clock = systemClock, onStart = () => {}) {
+function ask(
+  app: App,
+  clock: Clock = systemClock,
+  onStart = () => {},
+  record: RecordOwn = () => Promise.resolve(),
+) {
   return listTools({
     app: app.name,
     clock,
+    record,
     start: async (handlers) => {
       const upstream = await startStdioServer({ app, log: silentLog }, handlers);
       onStart();
@@ -60,6 +67,20 @@ test("every page is read, and a server's own requests are answered", async () =>
     { result: { tools: [{ name: "t" + (params.cursor ?? "0") }],
       ...(params.cursor === "2" ? {} : { nextCursor: String(Number(params.cursor ?? 0) + 1) }) } })`));
   assert.deepEqual(tools.map(({ name }) => name), ["t0", "t1", "t2"]);
+});
+
+test("each request is recorded before it is sent, and not sent otherwise", async () => {
+  const recorded: string[] = [];
+  const record: RecordOwn = ({ message: { method } }) => {
+    recorded.push(method);
+    const failed = new RelayError("AUDIT_UNAVAILABLE", "disk full");
+    return method === "initialize" ? Promise.resolve() : Promise.reject(failed);
+  };
+  // The server ends when it is asked for its tools, which would be another error.
+  const server = scripted(`({ method, params }) => ${HANDSHAKE} : process.exit(3)`);
+  const refused = { code: "AUDIT_UNAVAILABLE" };
+  await assert.rejects(ask(server, systemClock, undefined, record), refused);
+  assert.deepEqual(recorded, ["initialize", "tools/list"]);
 });
 
 test("a server that knows no handshake is asked the modern way", async () => {

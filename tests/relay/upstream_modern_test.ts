@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createMcpHandler, fromJsonSchema, McpServer } from "@modelcontextprotocol/server";
+import { RelayError } from "../../relay/error.ts";
 import type { Json } from "../support/bridge_client.ts";
 import { test, type TestContext } from "../support/harness.ts";
 import {
@@ -141,7 +142,7 @@ test("a server of the SDK finds no fault in the headers", async (context) => {
     return server;
   });
   context.cleanup(() => handler.close());
-  const { server, request } = await open(async ({ text, headers, response }) => {
+  const { server, reached, request } = await open(async ({ text, headers, response }) => {
     const answer = await handler.fetch(
       new Request("http://localhost/mcp", {
         method: "POST",
@@ -162,6 +163,21 @@ test("a server of the SDK finds no fault in the headers", async (context) => {
   // Once it is known, nothing is asked any more.
   assert.ok((await request(2, "tools/call", call)).result);
   assert.deepEqual(asked(), ["2 tools/call"]);
+  assert.deepEqual(reached.asked.map(({ message }) => message.method), ["tools/list"]);
+});
+
+test("tools are asked for only once that is on record", async (context) => {
+  const error = { code: -32020, message: "Header mismatch" };
+  const { server, reached, request } = await open(
+    ({ body, response }) => json(response, { jsonrpc: "2.0", id: body.id, error }, 400),
+    context,
+  );
+  reached.mayAsk = () => {
+    assert.deepEqual(server.seen.map(({ body }) => body.method), ["tools/call"]);
+    return Promise.reject(new RelayError("AUDIT_UNAVAILABLE", "disk full"));
+  };
+  assert.match((await request(1, "tools/call", { name: "x" })).error.message, /disk full/);
+  assert.deepEqual(server.seen.map(({ body }) => body.method), ["tools/call"]);
 });
 
 test("a cancelled request is hung up on, and no notification is sent", async (context) => {

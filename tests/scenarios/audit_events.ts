@@ -60,6 +60,12 @@ export const EVENTS: Readonly<Record<EventType, readonly EventFields[]>> = {
     { code: "TMCP002I", fields: "addr.remote duration_ms counts/requests status/reason" },
   ],
   "mcp.session.resume": [{ code: "PMCP003I", fields: "addr.remote resumed_by status/success" }],
+  "mcp.agent.request": [
+    {
+      code: "PMCP004I",
+      fields: "app_name app_uri from because message/method bytes status/success",
+    },
+  ],
   "mcp.tool.withheld": [{ code: "PMT03W", fields: "tool sha256 decision/by" }],
   "mcp.tool.approved": [{ code: "PMT01I", fields: `${ADMIN} app_name tool sha256` }],
   "mcp.tool.revoked": [{ code: "PMT02I", fields: `${ADMIN} app_name tool sha256` }],

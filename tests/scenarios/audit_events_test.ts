@@ -138,6 +138,7 @@ async function administer(guide: Guide): Promise<void> {
   }
   await guide.tctl("mcp", "approve", "far", "pay", "--sha256", "b".repeat(64));
   await guide.tctl("mcp", "revoke", "far", "pay");
+  await guide.tctl("mcp", "tools", "far");
 }
 
 /** One machine joins; one that comes later with its token and one with a wrong token do not. */

@@ -6,6 +6,7 @@ import process from "node:process";
 import { type App, silentLog } from "../../identity/mod.ts";
 import type { RelayError } from "../../relay/error.ts";
 import { type StartOptions, startUpstream } from "../../relay/agent/upstream/start.ts";
+import type { OwnRequest } from "../../relay/agent/own_request.ts";
 import type { Listened } from "../../relay/agent/upstream/upstream.ts";
 import type { Json } from "./bridge_client.ts";
 import type { TestContext } from "./harness.ts";
@@ -138,6 +139,9 @@ export class Reached {
   readonly heard: string[] = [];
   readonly oversized: number[] = [];
   readonly listened: Listened[] = [];
+  /** What the agent would ask itself, and whether it may. */
+  readonly asked: OwnRequest[] = [];
+  mayAsk = () => Promise.resolve();
   readonly exit = Promise.withResolvers<RelayError>();
   #waiting: (() => void)[] = [];
   upstream!: Awaited<ReturnType<typeof startUpstream>>;
@@ -159,6 +163,10 @@ export class Reached {
       onOversized: ({ bytes }) => {
         reached.oversized.push(bytes);
         wake();
+      },
+      onAsk: (request) => {
+        reached.asked.push(request);
+        return reached.mayAsk();
       },
       onListen: (listened) => {
         reached.listened.push(listened);

@@ -1,5 +1,6 @@
 import type { Buffer } from "node:buffer";
 import type { RelayError } from "../../error.ts";
+import type { OwnRequest } from "../own_request.ts";
 
 /** The MCP server behind an agent, whatever its transport: messages in, messages out. */
 export interface Upstream {
@@ -26,6 +27,8 @@ export interface UpstreamHandlers {
   onOversized(excerpt: { head: Buffer; tail: Buffer; bytes: number }): void;
   /** A stream of events was asked for; called before anything of it is. */
   onListen?(listened: Listened): void;
+  /** The agent would ask the server something itself; it may when this resolves. */
+  onAsk?(request: OwnRequest): Promise<void>;
   /** The server has ended without being asked to; nothing comes after this. */
   onExit(reason: RelayError): void;
 }

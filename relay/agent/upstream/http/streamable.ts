@@ -134,6 +134,8 @@ export class StreamableServer extends HttpServer {
   async #askFor(message: Outgoing, { abort: { signal } }: Call): Promise<Buffer | undefined> {
     const { limits: { headersMs }, url } = this.options;
     const headers = this.#headersOf(message);
+    const because = "the server misses headers that the definition of a tool asks for";
+    await this.handlers.onAsk?.({ message, because });
     const response = await this.post(message, { url, headers, headersMs, signal });
     const kind = this.kindOf(response);
     if (kind === "json") return await readWhole(response.body, this.reading);
