@@ -32,6 +32,12 @@ import { Waiting } from "./waiting.ts";
  */
 const PATIENCE_MS = 45_000;
 
+/**
+ * Milliseconds that a request which was sent may wait for the lost connection to come back: until it
+ * counted as lost the other end may have been silent for some time.
+ */
+const LOST_MS = 35_000;
+
 /** A replacement that did not last so long is not replaced before somebody asks for something. */
 const SHORT_LIVED_MS = 10_000;
 
@@ -89,6 +95,7 @@ class Bridge {
       signal: this.#stop.signal,
       onMessage: (line, session) => this.#deliver(line, session),
       onLost: (session, reason) => this.#onLost(session, reason),
+      awaits: () => this.#client.waits,
     });
     this.#renewal = new Renewal({ clock, log: options.log, opener: this.#opener });
     this.#waiting = new Waiting({
@@ -282,7 +289,7 @@ class Bridge {
     const back = new AbortController();
     after(
       this.#clock,
-      PATIENCE_MS,
+      LOST_MS,
       back.signal,
       () => this.#client.giveUp(this.#trouble.unknownOutcome),
     );

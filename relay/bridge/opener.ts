@@ -17,7 +17,7 @@ import { Session, type SessionOptions } from "./session.ts";
 const AUTHORITY_MS = 15_000;
 
 /** What sessions need besides what the bridge was told. */
-type Circumstances = Pick<SessionOptions, "clock" | "signal" | "onMessage" | "onLost">;
+type Circumstances = Pick<SessionOptions, "clock" | "signal" | "onMessage" | "onLost" | "awaits">;
 
 export class Opener {
   readonly #options: BridgeOptions;

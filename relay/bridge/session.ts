@@ -37,6 +37,8 @@ export interface SessionOptions {
   readonly onMessage: (body: Buffer, session: Session) => void;
   /** The connection is lost, and the session is not; `resume` or `abandon` is to follow. */
   readonly onLost: (session: Session, reason: RelayError) => void;
+  /** Whether the client waits for an answer: then a silent connection is given up sooner. */
+  readonly awaits: () => boolean;
 }
 
 export class Session {
@@ -206,6 +208,7 @@ export class Session {
         greeted.resolve();
       },
       onMessage: (body) => this.#options.onMessage(body, this),
+      awaits: this.#options.awaits,
       onEnd: (said) => void (end = said),
       onClose: (error) => {
         const reason = this.#reason(end, error);

@@ -28,6 +28,15 @@ const LINGER_MS = 10_000;
  */
 export const MAX_UNWRITTEN_BYTES = 1024 * 1024;
 
+/**
+ * Milliseconds between looks for signs of life. Whoever waits for something looks each time: clients
+ * give up after a minute, and are to hear before that what has happened.
+ */
+const LOOK_MS = 5_000;
+
+/** Where nobody waits one look in so many counts, so that idle sessions cost little. */
+const IDLE_LOOKS = 3;
+
 /** This many silent intervals, each with a PING of ours unanswered, mean that the peer is gone. */
 const SILENT_INTERVALS = 3;
 
@@ -36,6 +45,8 @@ export interface ChannelHandlers {
   onGreeting(body: Buffer, type: number): void;
   /** The next message in order. Call `passedOn()` once for each, in order. */
   onMessage(body: Buffer): void;
+  /** Whether an answer of the peer is waited for; what it has not acknowledged always is. */
+  awaits?(): boolean;
   /** The peer has acted on the greeting of this side. */
   onConfirmed?(): void;
   /** The peer ended the session and said why. */
@@ -55,7 +66,7 @@ export interface ChannelOptions {
   readonly outbox?: Outbox;
   readonly inbox?: Inbox;
   readonly maxMessage?: number;
-  /** Milliseconds between looks for signs of life (default 15,000). */
+  /** Milliseconds between looks for signs of life (default 5,000). */
   readonly keepalive?: number;
 }
 
@@ -80,6 +91,7 @@ export class Channel {
   #lingerTimer: ReturnType<typeof setTimeout> | undefined;
   #heard = true;
   #silent = 0;
+  #looks = 0;
   #pings = 0;
   #ending: End | undefined;
   /** END was said by either side: what follows is the orderly close. */
@@ -96,7 +108,7 @@ export class Channel {
     );
     this.#outbox = options.outbox ?? new Outbox();
     this.#inbox = options.inbox ?? new Inbox();
-    this.#keepalive = setInterval(() => this.#checkLife(), options.keepalive ?? 15_000);
+    this.#keepalive = setInterval(() => this.#checkLife(), options.keepalive ?? LOOK_MS);
     stream.on("error", (error: Error) => {
       // A reset after the last word changes nothing.
       if (!this.#over) this.#error ??= error;
@@ -320,9 +332,12 @@ export class Channel {
   #checkLife(): void {
     if (this.#heard) {
       this.#silent = 0;
+      this.#looks = 0;
       this.#heard = false;
       return;
     }
+    const awaits = this.#outbox.bytes > 0 || this.#handlers.awaits?.();
+    if (!awaits && ++this.#looks % IDLE_LOOKS !== 0) return;
     // Intervals are counted, not seconds: a laptop that wakes up has missed one, not hundreds.
     if (++this.#silent >= SILENT_INTERVALS) {
       return this.destroy(new RelayError("UNREACHABLE", "The other end has stopped answering"));

@@ -220,6 +220,27 @@ test("Channel gives up a peer that has stopped answering, and not one that is al
   assert.deepEqual(pings.slice(0, 11), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
 });
 
+for (const waiting of ["acknowledgement", "answer"] as const) {
+  test(`Channel gives up a silent peer sooner while it waits for an ${waiting}`, async () => {
+    const gone: string[] = [];
+    const channel = async (name: string, awaits: boolean) => {
+      const [near, far] = duplexPair();
+      const ear = Object.assign(new Ear(), { awaits: () => awaits });
+      ear.channel = new Channel(near, ear, { keepalive: 5 });
+      far.write(greeting);
+      far.resume();
+      if (name === "acknowledgement") {
+        ear.channel.greet(FrameType.WELCOME, { session: "s", window: DEFAULT_WINDOW });
+        ear.channel.send(Buffer.from("{}"));
+      }
+      await ear.closed.promise;
+      gone.push(name);
+    };
+    await Promise.all([channel("nothing", false), channel(waiting, waiting === "answer")]);
+    assert.deepEqual(gone, [waiting, "nothing"]);
+  });
+}
+
 /** A channel to a peer that speaks and does not read, until it is told to. */
 function toDeaf() {
   let written = 0;

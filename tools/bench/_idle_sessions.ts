@@ -73,6 +73,7 @@ async function openSession(proxy: string, identity: IdentityFile): Promise<Sessi
   });
   const session = await Session.open(authority, {
     resumes: false,
+    awaits: () => false,
     onLost: () => {},
     app: "my-mcp-server",
     proxy,

@@ -27,7 +27,6 @@ export class Caller {
   readonly name: string;
   readonly client: CountingClient;
   readonly #peer: StdioPeer;
-  /** Set for as long as it works; rejects when a call is wrong. */
   #work: Promise<unknown> = Promise.resolve();
   #stopped = false;
   /** The round that is now, and the last one in which a call began that was answered with success. */
@@ -54,6 +53,11 @@ export class Caller {
 
   get stderr(): string {
     return this.#peer.stderr;
+  }
+
+  /** Rejects when a call was answered wrongly, or not in time. */
+  get works(): Promise<unknown> {
+    return this.#work;
   }
 
   async start(): Promise<void> {

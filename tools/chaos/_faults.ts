@@ -20,8 +20,14 @@ interface Act {
   play(): Promise<void>;
 }
 
-/** By its name, what a fault does; all are equally likely. */
-export const FAULTS: Readonly<Record<string, (stage: Stage, dice: Dice) => Act>> = {
+/** Long enough that whoever waits has to notice by itself: this many times the longest outage. */
+const GONE = 15;
+
+/** One in so many draws. */
+const RARELY = 250;
+
+/** By its name, what a fault does; all are equally likely but the last one. */
+const FAULTS: Readonly<Record<string, (stage: Stage, dice: Dice) => Act>> = {
   "relay killed": (stage, dice) => killed(one(stage.relays, dice), dice),
   "agent killed": (stage, dice) => killed(one(stage.agents, dice), dice),
   "authority killed": (stage, dice) => killed(one(stage.authorities, dice), dice),
@@ -53,36 +59,49 @@ export const FAULTS: Readonly<Record<string, (stage: Stage, dice: Dice) => Act>>
       },
     };
   },
-  "link cut": ({ machines }, dice) => {
-    const machine = one(machines, dice);
-    const outage = outageOf(dice);
-    return {
-      target: machine.name,
-      play: async () => {
-        machine.cut();
-        await sleep(outage);
-        machine.join();
-      },
-    };
-  },
+  "link cut": ({ machines }, dice) => cut(one(machines, dice), outageOf(dice)),
   "link slow": ({ machines }, dice) => narrowed(one(machines, dice), SLOW, dice),
   "link lossy": ({ machines }, dice) => narrowed(one(machines, dice), LOSSY, dice),
   "link one-way": ({ machines }, dice) => narrowed(one(machines, dice), SHUT, dice),
+  "link gone": ({ machines }, dice) => cut(one(machines, dice), GONE * dice.longest),
 };
 
-/** The next fault, or two at once on different targets, with their names. */
-export function draw(stage: Stage, dice: Dice): { names: string[]; acts: Act[] } {
+const KINDS = Object.keys(FAULTS);
+const [RARE] = KINDS.slice(-1);
+
+/** The next fault, or two at once on different targets, with their names; of one kind if given. */
+export function draw(
+  stage: Stage,
+  dice: Dice,
+  only: string | undefined,
+): { names: string[]; acts: Act[] } {
   const names: string[] = [];
   const acts: Act[] = [];
-  const kinds = Object.keys(FAULTS);
-  for (const count = dice.random() < 0.2 ? 2 : 1; acts.length < count;) {
-    const name = one(kinds, dice);
-    const act = FAULTS[name]!(stage, dice);
+  for (const count = only === undefined && dice.random() < 0.2 ? 2 : 1; acts.length < count;) {
+    const name = only ?? kindOf(dice);
+    const fault = FAULTS[name];
+    if (!fault) throw new Error(`there is no fault "${name}", but ${KINDS.join(", ")}`);
+    const act = fault(stage, dice);
     if (acts.some(({ target }) => target === act.target)) continue;
     names.push(`${name} (${act.target})`);
     acts.push(act);
   }
   return { names, acts };
+}
+
+function kindOf(dice: Dice): string {
+  return dice.random() < 1 / RARELY ? RARE! : one(KINDS.slice(0, -1), dice);
+}
+
+function cut(machine: Machine, outage: number): Act {
+  return {
+    target: machine.name,
+    play: async () => {
+      machine.cut();
+      await sleep(outage);
+      machine.join();
+    },
+  };
 }
 
 function killed(part: Part, dice: Dice): Act {

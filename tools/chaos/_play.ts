@@ -10,7 +10,11 @@ import { Stage } from "./_stage.ts";
 /** Milliseconds within which everybody is served again after a fault. */
 const RECOVERY_MS = 60_000;
 
+/** Milliseconds within which a fault itself has been played. */
+const PLAY_MS = 180_000;
+
 const [faults = 0, seed = 0, longest = 0] = process.argv.slice(2).map(Number);
+const only = process.argv[5];
 
 try {
   await play();
@@ -27,9 +31,12 @@ async function play(): Promise<void> {
   const played: Record<string, number> = {};
   const slowest: Record<string, number> = {};
   for (let count = 0; count < faults;) {
-    const { names, acts } = draw(stage, dice);
+    const { names, acts } = draw(stage, dice, only);
     const label = `fault ${count + 1}, ${names.join(" and ")}`;
-    await within(Promise.all(acts.map((act) => act.play())), label, 2 * RECOVERY_MS);
+    const ended = Promise.all(acts.map((act) => act.play()));
+    // Whoever calls while it lasts is answered within the deadline all the same.
+    const called = Promise.all(stage.callers.map((caller) => caller.works));
+    await within(Promise.race([ended, called]), label, PLAY_MS);
     const healed = performance.now();
     const served = Promise.all(stage.callers.map(async (caller) => {
       await within(caller.served(), `${caller.name} after ${label}`, RECOVERY_MS);

@@ -25,8 +25,8 @@ const SERVER = fileURLToPath(new URL("../../tests/support/counting_server.mjs", 
 const APP = "counting";
 const CALLERS = 4;
 
-/** Short, so that certificates are renewed all the time, and sessions move to the next ones. */
-const LIFETIMES = "credential_ttl: 1m\nrenewal_interval: 5s\n";
+/** Longer than what is gone stays away, and short, so that sessions move to new certificates. */
+const LIFETIMES = "credential_ttl: 3m\nrenewal_interval: 5s\n";
 
 export interface Database {
   readonly machine: Machine;
