@@ -115,17 +115,39 @@ function isTexts(list: readonly Scalar[]): list is readonly string[] {
 /** Whether a list has an item; a missing one is the empty text. */
 export function containsItem(list: readonly Scalar[], item: Value): Value {
   if (item === ODD || isList(item)) return ODD;
-  return list.includes(item ?? "");
+  return membership(list)(item ?? "");
 }
 
 /** Whether the lists have an item in common. */
-export function intersects(items: readonly Scalar[], list: readonly Scalar[]): boolean {
-  const known = new Set(list);
-  return items.some((item) => known.has(item));
+export function intersects(items: readonly Scalar[], list: readonly Scalar[]): Value {
+  const has = membership(list);
+  let common: Value = false;
+  for (const item of items) {
+    const found = has(item);
+    if (found === true) return true;
+    if (found === ODD) common = ODD;
+  }
+  return common;
 }
 
 /** Whether every item is in the list. */
-export function subset(items: readonly Scalar[], list: readonly Scalar[]): boolean {
+export function subset(items: readonly Scalar[], list: readonly Scalar[]): Value {
+  const has = membership(list);
+  let all: Value = true;
+  for (const item of items) {
+    const found = has(item);
+    if (found === false) return false;
+    if (found === ODD) all = ODD;
+  }
+  return all;
+}
+
+/** As with `==`: what is not in a list whose items have other types may be in it to a server. */
+function membership(list: readonly Scalar[]): (item: Scalar) => Value {
   const known = new Set(list);
-  return items.every((item) => known.has(item));
+  const types = new Set(list.map((item) => typeof item));
+  return (item) => {
+    if (known.has(item)) return true;
+    return types.size === 0 || (types.size === 1 && types.has(typeof item)) ? false : ODD;
+  };
 }

@@ -138,7 +138,7 @@ function bindCall(node: ExpressionNode & { kind: "call" }, facts: Facts): Bound 
     case "contains_all":
       return lift(
         args,
-        ([a, b]) => withLists([a, b], ([l, i]) => i.length > 0 && subset(i, l)),
+        ([a, b]) => withLists([a, b], ([l, i]) => i.length === 0 ? false : subset(i, l)),
       );
     case "regexp.match": {
       const pattern = patternOf(node, 1, args);

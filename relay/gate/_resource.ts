@@ -27,7 +27,8 @@ function readings(uri: string): Reading[] {
   const text = decoded(uri.trim()).replaceAll("\\", "/");
   const bare = decoded(uri.trim().replace(/[?#].*$/s, "")).replaceAll("\\", "/");
   const climbs = text.split("/").includes("..");
-  const found = new Set([climbed(text), resolved(text), resolved(bare)]);
+  const spelled = new Set([text, bare, asUrl(text), asUrl(bare)]);
+  const found = new Set([climbed(text), ...[...spelled].map(resolved)]);
   found.delete(uri);
   return [...found].map((reading) => ({ uri: reading, climbs }));
 }
@@ -43,6 +44,14 @@ function climbed(text: string): string {
     else if (kept.length > 1) kept.pop();
   }
   return text.slice(0, root) + kept.join("/");
+}
+
+/** As web clients read it: `https:host/x` and `https://user@host:443/x` are `https://host/x`. */
+function asUrl(text: string): string {
+  if (!/^(?:https?|wss?|ftp|file):/i.test(text) || !URL.canParse(text)) return text;
+  const { protocol, host, pathname, search } = new URL(text);
+  // The root of all names may be written behind a host.
+  return decoded(`${protocol}//${host.replace(/\.(?=:|$)/, "")}${pathname}${search}`);
 }
 
 /** The shortest spelling: scheme and host in lower case, no segment that leads nowhere. */

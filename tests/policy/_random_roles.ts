@@ -67,9 +67,9 @@ const where = fc.constantFrom<NonNullable<NaiveTool["where"]>>(
     holds: (args) => {
       const list = at(args, "list") ?? [];
       const all = Array.isArray(list) ? list : [list];
-      return all.every((item) => ["string", "number", "boolean"].includes(typeof item))
-        ? all.includes("x")
-        : undefined;
+      if (!all.every((item) => ["string", "number", "boolean"].includes(typeof item))) return;
+      if (all.includes("x")) return true;
+      return all.every((item) => typeof item === "string") ? false : undefined;
     },
   },
   {

@@ -218,7 +218,7 @@ test("who makes many tasks drives out its own, and those of nobody who has fewer
 
 const DENIED = compiled(
   `{ allow: { app_labels: { "*": "*" }, mcp: { tools: ["*"], resources: ["*"] } },
-     deny: { mcp: { resources: ["file:///secret/*", "docs://Host/a b", "https://host/x"] } } }`,
+     deny: { mcp: { resources: ["file:///secret/*", "docs://Host/a b", "https://host/x", "https://host/get?secret=1"] } } }`,
 );
 const spellings: [uri: string, passes: boolean][] = [
   ["file:///secret/x", false],
@@ -234,6 +234,19 @@ const spellings: [uri: string, passes: boolean][] = [
   [" file:///secret/x", false],
   ["file:///%ff/../%73ecret/x", false],
   ["https://HOST/x?", false],
+  ["https:host/x", false],
+  ["https:/host/x", false],
+  ["https:////host/x", false],
+  ["https://host:443/x", false],
+  ["https://someone:secret@host/x", false],
+  ["https://h%6Fst/x", false],
+  ["https://ｈost/x", false],
+  ["https://host./x", false],
+  ["https://host.:443/x", false],
+  ["https://me@host/get?secret=1", false],
+  ["https://host/get?secret=2", true],
+  ["https://host:8443/x", true],
+  ["https://host.example/x", true],
   ["https://host/x#y", false],
   ["docs://Host/a%20b", false],
   ["file:///secrets/x", true],
