@@ -1,13 +1,11 @@
 /** How tbot fares, told to whoever asks: over HTTP where the configuration says, and to systemd. */
 import type { Clock, Log } from "../../identity/mod.ts";
-import type { BotConfig, BotService, BotStatus, Iteration } from "../../identity/bot/mod.ts";
+import type { BotConfig, BotStatus, Iteration } from "../../identity/bot/mod.ts";
 import { SystemdNotify } from "../systemd_notify.ts";
 import { statusLine } from "./_tbot_status_line.ts";
 
 export interface TbotDiagnostics extends AsyncDisposable {
   readonly status: BotStatus;
-  /** These are the services from now on. */
-  describe(services: readonly BotService[]): void;
 }
 
 interface Around {
@@ -28,19 +26,13 @@ export async function openTbotDiagnostics(
     onIteration: (iteration) => counts.onIteration?.(iteration),
     onChange: () => tell(systemd, status),
   });
-  const types = new Map<string, string>();
-  const describe = (services: readonly BotService[]) => {
-    for (const { name, type } of services) types.set(name, type);
-  };
-  describe(config.services);
-  const server = await serve(config, { status, log, types }).catch(async (error: unknown) => {
+  const server = await serve(config, { status, log }).catch(async (error: unknown) => {
     await systemd?.close();
     throw error;
   });
   if (server) counts.onIteration = server.onIteration;
   return {
     status,
-    describe,
     async [Symbol.asyncDispose]() {
       await Promise.all([server?.close(), systemd?.close()]);
     },
@@ -55,17 +47,13 @@ function tell(systemd: SystemdNotify | undefined, { ready, services }: BotStatus
 /** Loaded only when there is an address. */
 async function serve(
   { diagnostics }: BotConfig,
-  { log, status, types }: {
-    readonly log: Log;
-    readonly status: BotStatus;
-    readonly types: ReadonlyMap<string, string>;
-  },
+  { log, status }: { readonly log: Log; readonly status: BotStatus },
 ) {
   if (diagnostics === undefined) return undefined;
   const { countIterations } = await import("./_tbot_metrics.ts");
   const { Registry, serveDiagnostics } = await import("../diagnostics.ts");
   const registry = new Registry();
-  const onIteration = countIterations(registry, (name) => types.get(name) ?? "internal/identity");
+  const onIteration = countIterations(registry, (name) => status.typeOf(name));
   const server = await serveDiagnostics(diagnostics, {
     services: () => status.services,
     registry,

@@ -27,6 +27,7 @@ export type JoinOptions = {
   caPin?: string[];
   oneshot?: true;
   diagAddr?: string;
+  pidFile?: string;
 };
 
 /** What every service takes that is described on the command line. */
@@ -90,7 +91,8 @@ export function withJoinOptions(command: Command): Command<[], JoinOptions> {
     .option("--static-key-path <path>", "file with the key for bound_keypair, as it stays")
     .option("--ca-pin <sha256:hex>", "pin of the cluster's CA; may be repeated", collectPins)
     .option("--oneshot", "write the outputs once, then end")
-    .option("--diag-addr <host:port>", "where to serve health and metrics");
+    .option("--diag-addr <host:port>", "where to serve health and metrics")
+    .option("--pid-file <path>", "file to write the process id to, while tbot runs");
 }
 
 function withServiceOptions(command: Command): Command<[], ServiceOptions> {

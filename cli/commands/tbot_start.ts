@@ -1,13 +1,7 @@
 import { IdentityError } from "../../identity/mod.ts";
-import type { Clock, Log } from "../../identity/mod.ts";
-import type {
-  BotConfig,
-  BotService,
-  Connect,
-  OpenTunnel,
-  ParsedConfig,
-} from "../../identity/bot/mod.ts";
-import { ConfigFile } from "./_tbot_reload.ts";
+import type { Log } from "../../identity/mod.ts";
+import type { OpenTunnel, ParsedConfig, Reload } from "../../identity/bot/mod.ts";
+import { writePidFile } from "./_pid_file.ts";
 import { readBotFile } from "./_tbot_file.ts";
 import { openTbotDiagnostics } from "./_tbot_diagnostics.ts";
 import type { TbotHost } from "./_tbot_host.ts";
@@ -48,7 +42,7 @@ async function startFromFile(
     const { path, text } = await readBotFile(globals, host);
     return parseBotConfig(text, path, overrides({ ...options, ...globals }, host.env));
   };
-  await run(await read(), globals, host, read);
+  await run({ parsed: await read(), read, pidFile: options.pidFile }, globals, host);
 }
 
 async function startService(
@@ -67,46 +61,38 @@ async function startService(
   const { configText, environmentKey } = await import("./_tbot_config.ts");
   // The places in its errors are those of what `tbot configure` prints for the same options.
   const text = configText(service, globals, host.env);
-  await run(parseBotConfig(text, "(options)", environmentKey(host.env)), globals, host);
+  const parsed = parseBotConfig(text, "(options)", environmentKey(host.env));
+  await run({ parsed, pidFile: service.options.pidFile }, globals, host);
 }
 
-async function run(
-  { config, warnings }: ParsedConfig,
-  globals: GlobalOptions,
-  host: TbotHost,
-  reread?: () => Promise<ParsedConfig>,
-): Promise<void> {
-  const { Bell, createReload, runBot } = await import("../../identity/bot/mod.ts");
+interface Start {
+  readonly parsed: ParsedConfig;
+  /** Reads the configuration again; there is nothing to read without it. */
+  readonly read?: () => Promise<ParsedConfig>;
+  readonly pidFile: string | undefined;
+}
+
+async function run({ parsed, pidFile, read }: Start, globals: GlobalOptions, host: TbotHost) {
+  const { createReload, runBot } = await import("../../identity/bot/mod.ts");
+  const { config } = parsed;
   const log = host.openLog({ debug: config.debug, format: globals.logFormat });
-  for (const warning of warnings) log.warn(warning);
-  if (config.trust.kind === "insecure") {
-    log.warn("the authority is not verified when joining: anyone on the way can read the token");
-  }
-  const reload = createReload();
-  const renew = () => {
-    log.info("Received reload signal, queueing reload.");
-    if (!reload.request()) log.warn("A reload is queued already, dropping this one.");
+  const warned = ({ config, warnings }: ParsedConfig) => {
+    for (const warning of warnings) log.warn(warning);
+    if (config.trust.kind === "insecure") {
+      log.warn("the authority is not verified when joining: anyone on the way can read the token");
+    }
+    return config;
   };
-  const { clock, connect, signal } = host;
-  const tunnels = new Tunnels(config, host, log);
-  await tunnels.load(config.services);
-  await using diagnostics = await openTbotDiagnostics(config, { clock, env: host.env, log });
-  const { status } = diagnostics;
-  const changes = new Bell<readonly BotService[]>();
-  const file = reread && new ConfigFile(config, { log, reread, status });
-  const takeUp = async () => {
-    const services = await file?.read();
-    if (services === undefined) return;
-    await tunnels.load(services);
-    diagnostics.describe(services);
-    changes.ring(services);
+  warned(parsed);
+  const reload = createReload();
+  const source = read && { reload: createReload(), read: async () => warned(await read()) };
+  const onSignal = (asked: Reload) => () => {
+    log.info("Received reload signal, queueing reload.");
+    if (!asked.request()) log.warn("A reload is queued already, dropping this one.");
   };
   const stops = [
-    host.onSignal("SIGUSR1", renew),
-    host.onSignal("SIGHUP", () => {
-      renew();
-      takeUp().catch((error) => log.error("Cannot reload", { error: String(error) }));
-    }),
+    host.onSignal("SIGHUP", onSignal(source?.reload ?? reload)),
+    host.onSignal("SIGUSR1", onSignal(reload)),
     host.onClockJump((ms) => {
       log.warn("the machine slept or its clock was set, renewing", {
         seconds: Math.round(ms / 1000),
@@ -114,48 +100,41 @@ async function run(
       reload.request();
     }),
   ];
+  let removePidFile: (() => Promise<void>) | undefined;
   try {
+    const { clock, connect, signal } = host;
+    await using diagnostics = await openTbotDiagnostics(config, { clock, env: host.env, log });
+    const { status } = diagnostics;
     await runBot({
       config,
       connect,
       clock,
       signal,
       reload,
+      ...(source && { source }),
       log,
       status,
-      changes,
       watchRotation: true,
-      openTunnel: tunnels.open,
+      openTunnel: tunnelsOf(config, host, log),
+      onStart: async () => {
+        if (pidFile !== undefined) removePidFile = await writePidFile(pidFile);
+      },
     });
   } finally {
+    await removePidFile?.();
     for (const stop of stops) stop();
   }
 }
 
 /** How tunnels are made; what carries them is loaded only when there is one. */
-class Tunnels {
-  readonly #common: {
-    proxy: string;
-    clock: Clock;
-    log: Log;
-    client: string;
-    connectAuthority: Connect;
+function tunnelsOf(
+  { proxyServer: proxy }: ParsedConfig["config"],
+  { clock, connect, version }: TbotHost,
+  log: Log,
+): OpenTunnel {
+  const common = { proxy, clock, log, client: `tbot/${version}`, connectAuthority: connect };
+  return async ({ allowedHosts, app, listen, name }) => {
+    const { Tunnel } = await import("../../relay/app_tunnel/mod.ts");
+    return new Tunnel({ ...common, name, app, listen, allowedHosts });
   };
-  #loaded: typeof import("../../relay/app_tunnel/mod.ts") | undefined;
-
-  constructor(
-    { proxyServer: proxy }: BotConfig,
-    { clock, connect, version }: TbotHost,
-    log: Log,
-  ) {
-    this.#common = { proxy, clock, log, client: `tbot/${version}`, connectAuthority: connect };
-  }
-
-  async load(services: readonly BotService[]): Promise<void> {
-    if (!services.some(({ type }) => type === "application-tunnel")) return;
-    this.#loaded ??= await import("../../relay/app_tunnel/mod.ts");
-  }
-
-  readonly open: OpenTunnel = ({ allowedHosts, app, listen, name }) =>
-    new this.#loaded!.Tunnel({ ...this.#common, name, app, listen, allowedHosts });
 }

@@ -19,6 +19,7 @@ export interface LoopContext {
   readonly onRound: () => void;
 }
 
+/** What may change from one round to the next is asked anew in each. */
 export interface Loop {
   readonly name: string;
   /** How often the work is tried before the loop rests. */

@@ -2,8 +2,15 @@
 import * as z from "zod";
 import { destination, duration, text } from "./_schema.ts";
 
-/** Names that the original keeps for its own services. */
-const RESERVED = ["ca-rotation", "crl-cache", "heartbeat", "identity", "spiffe-trust-bundle-cache"];
+/** Names that the original keeps for its own services, and one that is ours. */
+const RESERVED = [
+  "ca-rotation",
+  "configuration",
+  "crl-cache",
+  "heartbeat",
+  "identity",
+  "spiffe-trust-bundle-cache",
+];
 
 const common = {
   name: z.string().regex(/^[A-Za-z0-9_+-]+$/, "a name has letters, digits, and - _ +")

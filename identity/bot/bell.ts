@@ -1,13 +1,13 @@
 /** Something that may be waited for again and again, by any number of loops. */
-export class Bell<T = void> {
-  readonly #listeners = new Set<(news: T) => void>();
+export class Bell {
+  readonly #listeners = new Set<() => void>();
 
-  ring(news: T): void {
-    for (const listener of [...this.#listeners]) listener(news);
+  ring(): void {
+    for (const listener of [...this.#listeners]) listener();
   }
 
   /** Calls `listener` at each ring; returns how to stop that. */
-  subscribe(listener: (news: T) => void): () => void {
+  subscribe(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }

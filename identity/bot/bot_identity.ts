@@ -41,6 +41,8 @@ export interface BotIdentity {
   left(): number | undefined;
   /** Joins or renews, as what is stored asks for; returns the milliseconds that the new certificate is good for. */
   renew(): Promise<number>;
+  /** Goes by another configuration. With another token it joins at once; rejects if it cannot. */
+  take(config: BotConfig): Promise<void>;
   /** Calls the authority as the bot. No renewal happens meanwhile: it would outdate the caller. */
   call<T>(use: (client: AuthorityClient) => Promise<T>): Promise<T>;
   /** The same for what is of no consequence: it waits for nothing, and nothing waits for it. */
@@ -49,7 +51,8 @@ export interface BotIdentity {
 
 /** Opens the identity that the storage holds, if any; nothing is sent yet. */
 export async function openBotIdentity(options: BotIdentityOptions): Promise<BotIdentity> {
-  const { config, storage, connect, clock, log, signal } = options;
+  const { storage, connect, clock, log, signal } = options;
+  let { config } = options;
   const oneAtATime = queue();
   let identity = await loadIdentity(storage, log);
   if (identity && await tokenHasChanged(options)) {
@@ -65,7 +68,7 @@ export async function openBotIdentity(options: BotIdentityOptions): Promise<BotI
     return Math.max(byDate, ends === undefined ? -Infinity : ends - clock.monotonic());
   };
   const isValid = () => (left() ?? 0) > 0;
-  const ttl = Math.floor(config.credentialTtl / 1_000);
+  const ttl = () => Math.floor(config.credentialTtl / 1_000);
 
   async function joinAnew(): Promise<IdentityFile> {
     const { onboarding } = config;
@@ -79,7 +82,7 @@ export async function openBotIdentity(options: BotIdentityOptions): Promise<BotI
       ...(shown && { credentials: asBot(config, shown).credentials }),
     });
     const key = await nextKey(storage);
-    const common = { token, publicKey: key.publicKey, ttl };
+    const common = { token, publicKey: key.publicKey, ttl: ttl() };
     const { issued, ...rest } = await unlessAborted(join(onboarding, client, common), signal);
     const joined = assembleIdentity(key.privateKey, issued);
     await saveIdentity(storage, joined, { token, ...rest });
@@ -115,7 +118,10 @@ export async function openBotIdentity(options: BotIdentityOptions): Promise<BotI
   async function renewCurrent(current: IdentityFile): Promise<IdentityFile> {
     const key = await nextKey(storage);
     const client = connect(asBot(config, current));
-    const issued = await unlessAborted(client.renew({ publicKey: key.publicKey, ttl }), signal);
+    const issued = await unlessAborted(
+      client.renew({ publicKey: key.publicKey, ttl: ttl() }),
+      signal,
+    );
     const renewed = assembleIdentity(key.privateKey, issued);
     await saveIdentity(storage, renewed);
     return renewed;
@@ -144,17 +150,35 @@ export async function openBotIdentity(options: BotIdentityOptions): Promise<BotI
     });
   }
 
+  function put(fresh: IdentityFile): number {
+    identity = fresh;
+    const life = freshLife(fresh, clock.now());
+    ends = clock.monotonic() + life;
+    log.info("the bot's identity is fresh", { until: identityExpiry(fresh).toISOString() });
+    return life;
+  }
+
+  async function take(next: BotConfig): Promise<void> {
+    const before = config;
+    config = next;
+    if (!identity || !(await tokenHasChanged({ ...options, config: next }))) return;
+    log.info("the join token has changed, joining anew");
+    try {
+      put(await joinAnew());
+    } catch (error) {
+      config = before;
+      throw error;
+    }
+  }
+
   return {
     isValid,
     left,
     renew: () =>
-      oneAtATime(async () => {
-        identity = identity && renews(config) ? await renewOrJoin(identity) : await joinAnew();
-        const life = freshLife(identity, clock.now());
-        ends = clock.monotonic() + life;
-        log.info("the bot's identity is fresh", { until: identityExpiry(identity).toISOString() });
-        return life;
-      }),
+      oneAtATime(async () =>
+        put(identity && renews(config) ? await renewOrJoin(identity) : await joinAnew())
+      ),
+    take: (next) => oneAtATime(() => take(next)),
     call: (use) => oneAtATime(() => tell(use)),
     tell,
   };

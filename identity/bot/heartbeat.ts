@@ -9,7 +9,8 @@ import type { BotConfig } from "./config.ts";
 import type { BotStatus } from "./status.ts";
 
 export interface HeartbeatOptions {
-  readonly config: BotConfig;
+  /** As it is now. */
+  readonly config: () => BotConfig;
   readonly bot: BotIdentity;
   readonly status: BotStatus;
   readonly clock: Clock;
@@ -60,8 +61,8 @@ export class Heartbeat {
   }
 
   #words(): HeartbeatRequest {
-    const { config, status } = this.#options;
-    const types = new Map<string, string>(config.services.map(({ name, type }) => [name, type]));
+    const { status } = this.#options;
+    const config = this.#options.config();
     const { lastError } = status;
     return {
       version: VERSION,
@@ -70,10 +71,10 @@ export class Heartbeat {
       oneshot: config.oneshot,
       interval: Math.ceil(config.renewalInterval / 1_000),
       services: Object.entries(status.services).slice(0, MAX_SERVICES)
-        .map(([name, { status, reason }]) => ({
+        .map(([name, { reason, ...service }]) => ({
           name,
-          type: types.get(name) ?? "internal/identity",
-          status,
+          type: status.typeOf(name),
+          status: service.status,
           ...(reason !== undefined && { reason: reason.slice(0, MAX_REASON) }),
         })),
       ...(lastError && {

@@ -4,18 +4,20 @@ import type { Destination } from "../destination/destination.ts";
 import { openDestination } from "../destination/open_destination.ts";
 import type { Log } from "../log.ts";
 import { Bell } from "./bell.ts";
-import { runLoop } from "./_loop.ts";
+import { runLoop, unlessAborted } from "./_loop.ts";
 import type { Loop, LoopContext } from "./_loop.ts";
 import { openBotIdentity } from "./bot_identity.ts";
 import type { BotIdentity, Connect } from "./bot_identity.ts";
 import { watchCaRotation } from "./ca_rotation.ts";
-import type { BotConfig, BotService } from "./config.ts";
+import type { BotConfig } from "./config.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { lockStorage } from "./lock.ts";
 import type { Reload } from "./reload.ts";
-import { RunningServices } from "./running_services.ts";
 import { isPassing } from "./refusals.ts";
-import { BotStatus } from "./status.ts";
+import { followConfig } from "./follow_config.ts";
+import type { ConfigSource } from "./follow_config.ts";
+import { BOT_SERVICE, BotStatus } from "./status.ts";
+import { Supervisor } from "./supervisor.ts";
 import type { OpenTunnel } from "./tunnel.ts";
 import { openWorker } from "./worker.ts";
 import type { Worker } from "./worker.ts";
@@ -27,42 +29,43 @@ export interface RunBotOptions {
   /** Ends the bot; `runBot` then returns without an error. */
   readonly signal: AbortSignal;
   readonly reload: Reload;
+  /** Where the configuration can be read again; it stays as it is without it. */
+  readonly source?: ConfigSource;
+  /** Called once the storage is this bot's alone, before it does anything. */
+  readonly onStart?: () => Promise<void>;
   readonly log: Log;
   /** Hears how the services fare. */
   readonly status?: BotStatus;
   /** Makes the listeners of tunnels; without it there can be none. */
   readonly openTunnel?: OpenTunnel;
-  /** Rings with the services as they are to be from now on. */
-  readonly changes?: Bell<readonly BotService[]>;
   /** Looks whether a CA of the cluster is being rotated; regular renewals alone without it. */
   readonly watchRotation?: boolean;
   /** From 0 to 1, as `Math.random` (default). */
   readonly random?: () => number;
 }
 
-/** The name that the bot's own identity has among the services: the original's. */
-const BOT_LOOP = "identity";
-
-/** Rounds of tries before the loop waits for its next turn. */
+/** Rounds of tries before a loop waits for its next turn. */
 const BOT_TRIES = 7;
+const SERVICE_TRIES = 5;
 
 /** Joins, renews and writes until the signal ends it; in one-shot mode, once. */
 export async function runBot(options: RunBotOptions): Promise<void> {
-  const { config, log } = options;
+  const { config, log, onStart } = options;
   const storage = openDestination(config.storage, log);
-  const workers = servicesOf(config, log).map((service) => openWorker(service, options));
+  const supervisor = new Supervisor((service) => openWorker(service, options));
   await storage.prepare();
   const lock = config.storage.type === "directory"
     ? await lockStorage(resolve(config.storage.path))
     : undefined;
   try {
+    await onStart?.();
     // Now rather than later: a join uses up its token.
-    for (const worker of workers) await worker.prepare();
-    await (config.oneshot ? runOnce : runForever)(options, storage, workers);
+    await (await supervisor.prepare(servicesOf(config, log))).commit();
+    await (config.oneshot ? runOnce : runForever)(options, storage, supervisor);
   } catch (error) {
     if (!options.signal.aborted) throw error;
   } finally {
-    await Promise.all(workers.map((worker) => worker.close()));
+    await supervisor.close();
     lock?.release();
   }
 }
@@ -80,18 +83,18 @@ function servicesOf({ oneshot, services }: BotConfig, log: Log): BotConfig["serv
 async function runOnce(
   options: RunBotOptions,
   storage: Destination,
-  workers: readonly Worker[],
+  { workers }: Supervisor,
 ): Promise<void> {
   const bot = await openBotIdentity({ ...options, storage });
   await bot.renew();
   const status = options.status ?? new BotStatus(options.clock);
-  for (const name of [BOT_LOOP, ...workers.map(({ service }) => service.name)]) status.expect(name);
-  status.succeeded(BOT_LOOP, 1);
+  status.expectServices(workers.map(({ service }) => service));
+  status.succeeded(BOT_SERVICE, 1);
   for (const worker of workers) {
     await worker.renew(bot);
     status.succeeded(worker.service.name, 1);
   }
-  const heartbeat = new Heartbeat({ ...options, bot, status });
+  const heartbeat = new Heartbeat({ ...options, config: () => options.config, bot, status });
   heartbeat.beat();
   await heartbeat.settled();
 }
@@ -99,8 +102,10 @@ async function runOnce(
 async function runForever(
   options: RunBotOptions,
   storage: Destination,
-  workers: readonly Worker[],
+  supervisor: Supervisor,
 ): Promise<void> {
+  const { source } = options;
+  let { config } = options;
   const ended = new AbortController();
   const usable = Promise.withResolvers<void>();
   ended.signal.addEventListener("abort", () => usable.resolve());
@@ -118,39 +123,58 @@ async function runForever(
     log: options.log,
     status: options.status ?? new BotStatus(options.clock),
   };
-  context.status.expect(BOT_LOOP);
-  let services: RunningServices | undefined;
-  let stopHearing: (() => void) | undefined;
+  context.status.expectServices(config.services);
+  let failure: { readonly error: unknown } | undefined;
+  // One loop that cannot go on ends the others, and then the bot.
+  const guarded = (loop: Promise<void>) =>
+    loop.catch((error) => {
+      failure ??= { error };
+      ended.abort(error);
+    });
   try {
     const bot = await openBotIdentity({ ...options, storage, signal: ended.signal });
-    heartbeat = new Heartbeat({ ...options, bot, status: context.status });
+    heartbeat = new Heartbeat({ ...options, config: () => config, bot, status: context.status });
     const hooks = { onUsable: usable.resolve, onFresh: () => context.recovered.ring() };
-    // One loop that cannot go on ends the others, and then the bot.
-    const onFailed = (error: unknown) => ended.abort(error);
-    const running = services = new RunningServices({
-      context,
-      bot,
-      usable: usable.promise,
-      open: (service) => openWorker(service, options),
-      onFailed,
-    });
-    for (const worker of workers) running.begin(worker);
-    stopHearing = options.changes?.subscribe((wanted) => {
-      running.change(wanted).catch(onFailed);
-    });
+    supervisor.run((worker, stopped) =>
+      guarded(runWorker(worker, bot, usable.promise, {
+        ...context,
+        signal: AbortSignal.any([ended.signal, stopped]),
+      }))
+    );
     await Promise.all([
-      runLoop(botLoop(options, bot, hooks), context).catch(onFailed),
+      guarded(runLoop(botLoop(() => config, bot, hooks), context)),
       ...(options.watchRotation
-        ? [followRotation(options, bot, usable.promise, context).catch(onFailed)]
+        ? [guarded(followRotation(options, bot, usable.promise, context))]
+        : []),
+      ...(source
+        ? [guarded(followConfig({
+          ...context,
+          source,
+          config,
+          bot,
+          supervisor,
+          onTaken: (next) => void (config = next),
+          // Also with what was there before: who asks for a reload wants everything fresh.
+          onRead: () => void options.reload.request(),
+        }))]
         : []),
     ]);
-    if (ended.signal.reason !== options.signal.reason) throw ended.signal.reason;
+    await supervisor.close();
+    if (failure) throw failure.error;
   } finally {
-    stopHearing?.();
-    await services?.close();
     await heartbeat?.settled();
     options.signal.removeEventListener("abort", end);
   }
+}
+
+async function runWorker(
+  worker: Worker,
+  bot: BotIdentity,
+  usable: Promise<void>,
+  context: LoopContext,
+): Promise<void> {
+  await unlessAborted(usable, context.signal).catch(() => {});
+  await runLoop(workerLoop(worker, bot), context);
 }
 
 async function followRotation(
@@ -171,15 +195,17 @@ interface BotHooks {
 }
 
 function botLoop(
-  { config }: RunBotOptions,
+  config: () => BotConfig,
   bot: BotIdentity,
   { onFresh, onUsable }: BotHooks,
 ): Loop {
   let wasUsable = false;
   return {
-    name: BOT_LOOP,
+    name: BOT_SERVICE,
     tries: BOT_TRIES,
-    interval: config.renewalInterval,
+    get interval() {
+      return config().renewalInterval;
+    },
     async work() {
       try {
         const life = await bot.renew();
@@ -195,5 +221,19 @@ function botLoop(
     },
     left: () => bot.left(),
     isFatal: (error) => !wasUsable && !isPassing(error),
+  };
+}
+
+function workerLoop(worker: Worker, bot: BotIdentity): Loop {
+  return {
+    get name() {
+      return worker.service.name;
+    },
+    tries: SERVICE_TRIES,
+    get interval() {
+      return worker.service.renewalInterval;
+    },
+    work: () => worker.renew(bot),
+    isFatal: () => false,
   };
 }

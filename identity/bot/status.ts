@@ -1,5 +1,12 @@
 /** How the loops of a bot fare, for those who watch over it. */
 import type { Clock } from "../clock.ts";
+import type { BotService } from "./config.ts";
+
+/** The name that the bot's own identity has among the services: the original's. */
+export const BOT_SERVICE = "identity";
+
+/** Stands among the services while a configuration that was read again cannot be used. */
+export const CONFIGURATION = "configuration";
 
 /** The state of one service, in the original's words. */
 export interface ServiceStatus {
@@ -30,6 +37,7 @@ export class BotStatus {
   readonly #onChange: (() => void) | undefined;
   #lastError: LastError | undefined;
   readonly #services = new Map<string, ServiceStatus>();
+  readonly #types = new Map<string, string>();
   readonly #begun = new Map<string, number>();
 
   constructor(clock: Clock, hooks: {
@@ -57,21 +65,29 @@ export class BotStatus {
       [...this.#services.values()].every(({ status }) => status === "healthy");
   }
 
-  /** Names a service before its first round. */
-  expect(service: string): void {
-    this.#set(service, { status: "initializing" });
+  /** The type of a service, in the words of the configuration. */
+  typeOf(service: string): string {
+    return this.#types.get(service) ?? `internal/${service}`;
   }
 
-  /** A service is none any more. */
+  /** Names the services there are, beside the bot's own; of those that are known, the state stays. */
+  expectServices(services: readonly BotService[]): void {
+    this.#types.clear();
+    for (const { name, type } of services) this.#types.set(name, type);
+    for (const name of this.#services.keys()) {
+      if (name !== BOT_SERVICE && name !== CONFIGURATION && !this.#types.has(name)) {
+        this.forget(name);
+      }
+    }
+    for (const name of [BOT_SERVICE, ...this.#types.keys()]) {
+      if (!this.#services.has(name)) this.#set(name, { status: "initializing" });
+    }
+  }
+
+  /** There is no such service any more. */
   forget(service: string): void {
-    this.#services.delete(service);
     this.#begun.delete(service);
-    this.#onChange?.();
-  }
-
-  /** Something went wrong that is no service's; all of them go on. */
-  note(what: string, reason: string): void {
-    this.#lastError = { service: what, reason, at: this.#clock.now() };
+    if (this.#services.delete(service)) this.#onChange?.();
   }
 
   /** A round of tries begins, unless one is under way. */

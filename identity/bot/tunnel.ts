@@ -17,7 +17,7 @@ export interface Tunnel {
 }
 
 /** Makes a tunnel; nothing listens yet. */
-export type OpenTunnel = (service: TunnelService) => Tunnel;
+export type OpenTunnel = (service: TunnelService) => Tunnel | Promise<Tunnel>;
 
 /** Gives a tunnel a fresh identity, whose key never leaves the memory; returns the milliseconds it is good for. */
 export async function renewTunnel(

@@ -128,6 +128,48 @@ for (
   });
 }
 
+test("SIGHUP reads the file again; --pid-file names who is to get it, as long as it runs", async (context) => {
+  const bot = await setUp(context);
+  const file = join(bot.root, "tbot.yaml");
+  const pidFile = join(bot.root, "tbot.pid");
+  const write = (...outputs: string[]) =>
+    writeFileSync(
+      file,
+      `version: v2
+proxy_server: demo.test:443
+onboarding: {join_method: token, token: secret-token, ca_pins: ["${bot.pin}"]}
+storage: {type: directory, path: ${bot.root}/bot}
+services:
+` + outputs.map((it) =>
+        `- {type: identity, destination: {type: directory, path: ${bot.root}/${it}}}\n`
+      )
+        .join(""),
+    );
+  write("machine-id");
+  const elsewhere = join(bot.root, "elsewhere");
+  writeFileSync(elsewhere, "untouched");
+  symlinkSync(elsewhere, pidFile);
+  const controller = new AbortController();
+  const args = ["start", "-c", file, "--pid-file", pidFile];
+  const running = bot.run(args, controller.signal);
+  await bot.clock.asleep(LOOPS);
+  assert.equal(readFileSync(pidFile, "utf8"), `${process.pid}\n`);
+  assert.equal(readFileSync(elsewhere, "utf8"), "untouched");
+  write("machine-id", "second");
+  bot.send("SIGHUP");
+  await bot.clock.asleep(LOOPS + 1);
+  assert.ok(existsSync(join(bot.root, "second", "identity")));
+  // Whoever may not have the storage leaves the file to the one who has it.
+  await assert.rejects(bot.run(args), { code: "DATA_DIR_IN_USE" });
+  assert.equal(readFileSync(pidFile, "utf8"), `${process.pid}\n`);
+  controller.abort();
+  await running;
+  assert.equal(existsSync(pidFile), false);
+  await assert.rejects(bot.run([...args.slice(0, -1), join(bot.root, "none", "pid")]), {
+    code: "DESTINATION_UNWRITABLE",
+  });
+});
+
 test("`tbot configure identity` prints a file that means what its options mean", async (context) => {
   const bot = await setUp(context);
   const options = [

@@ -66,7 +66,7 @@ services:
     assert.equal(await echo("c"), "Echo: c");
     configure("{type: identity, destination: {type: directory, path: whole}}");
     const before = statSync(whole).mtimeMs;
-    process.kill(tbot.pid, "SIGUSR1");
+    process.kill(tbot.pid, "SIGHUP");
     await tbot.until(() => statSync(whole).mtimeMs > before, "it had renewed");
     assert.equal(await echo("d"), "Echo: d");
 
