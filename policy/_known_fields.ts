@@ -35,6 +35,7 @@ export const OPTION_FIELDS = [
   "require_session_mfa",
   "device_trust_mode",
   "lock",
+  "mcp_repeat_calls",
 ] as const;
 
 export const RULE_FIELDS = ["resources", "verbs"] as const;

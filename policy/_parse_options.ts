@@ -3,7 +3,7 @@ import { asMap, asText, type Field, type Findings, kindOf, readFields } from "./
 import { OPTION_FIELDS, OTHER_OPTION_FIELDS } from "./_known_fields.ts";
 import { nearest } from "./_nearest.ts";
 import type { RuleRef } from "./decision.ts";
-import type { RoleOptions } from "./role.ts";
+import type { RepeatMode, RoleOptions } from "./role.ts";
 import type { SourceNode } from "./source.ts";
 
 /** 30 hours, when a role does not say. */
@@ -24,6 +24,8 @@ export const MFA_ON = [
 ];
 export const DEVICE_MODES = ["", "off", "optional", "required", "required-for-humans"];
 export const LOCK_MODES = ["strict", "best_effort"] as const;
+/** The strictest first. */
+export const REPEAT_MODES = ["never", "read_only", "idempotent"] as const;
 
 /** Reads `spec.options`. */
 export function parseOptions(
@@ -46,6 +48,8 @@ export function parseOptions(
   const lock = fields.get("lock");
   const mfa = fields.get("require_session_mfa");
   const device = fields.get("device_trust_mode");
+  const repeats = fields.get("mcp_repeat_calls");
+  const mode = repeats && readRepeats(repeats.value, findings);
   return {
     maxSessionTtl: ttl ? readTtl(ttl.value, findings) : DEFAULT_SESSION_TTL,
     lock: lock ? readLock(lock.value, findings) : "best_effort",
@@ -55,6 +59,7 @@ export function parseOptions(
     trustedDevice: device && requiresDevice(device.value, findings)
       ? ref("device_trust_mode", device)
       : undefined,
+    repeats: repeats && mode && { mode, by: ref("mcp_repeat_calls", repeats) },
   };
 }
 
@@ -78,6 +83,15 @@ function readLock(node: SourceNode, findings: Findings): "strict" | "best_effort
   const known = LOCK_MODES.find((mode) => mode === text);
   if (!known) unknownValue(node, "spec.options.lock", text, LOCK_MODES, findings);
   return known ?? "strict";
+}
+
+function readRepeats(node: SourceNode, findings: Findings): RepeatMode | undefined {
+  const path = "spec.options.mcp_repeat_calls";
+  const text = asText(node, path, findings)?.value;
+  if (text === "") return undefined;
+  const known = REPEAT_MODES.find((mode) => mode === text);
+  if (!known && text !== undefined) unknownValue(node, path, text, REPEAT_MODES, findings);
+  return known ?? "never";
 }
 
 function requiresMfa(node: SourceNode, findings: Findings): boolean {

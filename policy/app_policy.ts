@@ -5,6 +5,7 @@
 import type { Decision, RuleRef } from "./decision.ts";
 import type { Approved } from "./labels.ts";
 import { type Entry, type GuardedEntry, ListMatcher, type NameMatcher } from "./matchers.ts";
+import type { Repeats } from "./role.ts";
 
 /** What a call brings beside the tool's name. */
 export interface ToolCall {
@@ -34,6 +35,8 @@ export interface AppPolicy {
   readonly maxSessionTtl: number;
   /** `strict` when any role says so. */
   readonly lock: "strict" | "best_effort";
+  /** Which calls may be made again when their outcome is unknown; none without it. */
+  readonly repeats: Repeats | undefined;
 }
 
 /** A list of the deny and the allow side, templates expanded. */
@@ -60,6 +63,7 @@ export interface CompiledRoles {
   readonly prompts: Lists;
   readonly maxSessionTtl: number;
   readonly lock: "strict" | "best_effort";
+  readonly repeats: Repeats | undefined;
   readonly approved: Approved | undefined;
 }
 
@@ -77,6 +81,7 @@ export class CompiledAppPolicy implements AppPolicy {
   readonly usesDefinitions: boolean;
   readonly maxSessionTtl: number;
   readonly lock: "strict" | "best_effort";
+  readonly repeats: Repeats | undefined;
   readonly #closed: boolean;
   readonly #guarded: boolean;
   readonly #denyGuarded: readonly GuardedEntry[];
@@ -92,6 +97,7 @@ export class CompiledAppPolicy implements AppPolicy {
     this.access = access;
     this.maxSessionTtl = roles.maxSessionTtl;
     this.lock = roles.lock;
+    this.repeats = roles.repeats;
     this.#denyGuarded = tools.deny;
     this.#allowGuarded = tools.allow;
     const guarded = [...this.#denyGuarded, ...this.#allowGuarded];

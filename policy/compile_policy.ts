@@ -1,4 +1,5 @@
 /** Roles, a principal and an app into a policy. Whatever can fail, fails here. */
+import { REPEAT_MODES } from "./_parse_options.ts";
 import type { AppPolicy, Lists, ToolRules } from "./app_policy.ts";
 import { CompiledAppPolicy, isGuarded } from "./app_policy.ts";
 import { bindExpression } from "./bind.ts";
@@ -14,7 +15,7 @@ import {
 } from "./labels.ts";
 import { type Entry, type GuardedEntry, IndexMatcher, ListMatcher } from "./matchers.ts";
 import { formatProblems, type Problem } from "./problem.ts";
-import type { PatternRule, Role, Subject, ToolRule } from "./role.ts";
+import type { PatternRule, Repeats, Role, Subject, ToolRule } from "./role.ts";
 import { type RoleSet, roleSet } from "./role_set.ts";
 
 /** Used when a principal has no role at all. */
@@ -94,6 +95,7 @@ class Compiler {
       prompts: this.#lists(open, "prompts"),
       maxSessionTtl: set.maxSessionTtl ?? NO_ROLE_TTL,
       lock: set.lock,
+      repeats: strictest(set.repeating.filter(({ place }) => open[place])),
       approved: this.app.approved,
     });
   }
@@ -213,6 +215,13 @@ class Compiler {
     const condition = bound.kind === "constant" ? undefined : bound.test;
     return entries.map((entry) => ({ ...entry, condition, sha256 }));
   }
+}
+
+/** Of the roles that open the app and say something, the strictest one holds. */
+function strictest(given: RoleSet["repeating"]): Repeats | undefined {
+  const rank = ({ repeats }: (typeof given)[number]) => REPEAT_MODES.indexOf(repeats.mode);
+  const [first] = given.toSorted((a, b) => rank(a) - rank(b));
+  return first?.repeats;
 }
 
 function besideOf(deny: readonly Entry[], allow: readonly Entry[]): ListMatcher | undefined {

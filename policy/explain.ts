@@ -8,7 +8,7 @@ import type { Decision, RuleRef } from "./decision.ts";
 import { type AppFacts, labelValue, namespaceFits, valueFits } from "./labels.ts";
 import { parseRole } from "./parse_role.ts";
 import type { Position } from "./problem.ts";
-import type { Conditions, LabelRule, Role, Subject } from "./role.ts";
+import type { Conditions, LabelRule, Repeats, Role, Subject } from "./role.ts";
 import { type ChangeStep, smallestChange } from "./smallest_change.ts";
 import { expandTemplate } from "./template.ts";
 
@@ -19,6 +19,8 @@ export interface Explanation {
   readonly roles: readonly RoleVerdict[];
   /** The fewest changes that would turn the answer, if one of the known ways does. */
   readonly change: readonly ChangeStep[] | undefined;
+  /** Whether an allowed call may be made again when its outcome is unknown, where a role says it. */
+  readonly repeats?: Repeats;
 }
 
 export type RoleVerdict = { readonly role: string; readonly at: Position } & RoleSays;
@@ -49,12 +51,14 @@ export interface Miss {
 
 /** Explains one ask; throws `POLICY_INVALID` where the policy itself would not compile. */
 export function explain(roles: readonly Role[], { subject, app, what }: Ask): Explanation {
-  const decision = decide(compilePolicy(roles, subject, app), what);
+  const policy = compilePolicy(roles, subject, app);
+  const decision = decide(policy, what);
   const verdicts = [...new Set(roles)]
     .sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
     .map((role) => ({ role: role.name, at: role.at, ...saysOf(role, subject, app, what) }));
   const change = smallestChange(roles, { subject, app, what });
-  return { what, decision, roles: verdicts, change };
+  const repeats = what.kind === "tool" && decision.effect === "allow" ? policy.repeats : undefined;
+  return { what, decision, roles: verdicts, change, ...(repeats && { repeats }) };
 }
 
 let open: Role | undefined;

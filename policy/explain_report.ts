@@ -2,16 +2,18 @@ import { describeWhat } from "./ask.ts";
 import { describeDecision, type RuleRef } from "./decision.ts";
 import type { Explanation, RoleVerdict } from "./explain.ts";
 import type { Position } from "./problem.ts";
+import type { RepeatMode } from "./role.ts";
 
 /** Rules that are listed for a role; the others are counted. */
 const MAX_RULES = 10;
 
 /** One explanation for people: the answer, then what each role says. */
-export function formatExplanation({ what, decision, roles, change }: Explanation): string {
+export function formatExplanation({ what, decision, roles, change, repeats }: Explanation): string {
   const lines = [`To ${describeWhat(what)}`, describeDecision(decision)];
   for (const verdict of roles) {
     lines.push(`  ${verdict.role} (${verdict.at.file}:${verdict.at.line}): ${says(verdict)}`);
   }
+  if (repeats) lines.push(`${REPEATED[repeats.mode]}, by ${place(repeats.by)}`);
   const turned = decision.effect === "allow" ? "deny" : "allow";
   for (const [index, { message, at: place }] of (change ?? []).entries()) {
     const start = index === 0 ? `To ${turned} it:` : "and";
@@ -19,6 +21,13 @@ export function formatExplanation({ what, decision, roles, change }: Explanation
   }
   return `${lines.join("\n")}\n`;
 }
+
+/** What becomes of a call whose outcome is unknown, since its server died under it. */
+const REPEATED: Readonly<Record<RepeatMode, string>> = {
+  never: "It is never made again",
+  read_only: "It may be made again if the server calls the tool read-only",
+  idempotent: "It may be made again if the server calls the tool read-only or idempotent",
+};
 
 /** How far a role must come to be worth naming, the nearest first. */
 const NEAR = [
@@ -42,11 +51,12 @@ export function nearestMiss({ decision, roles }: Explanation): string | undefine
 
 /** Explanations for programs. */
 export function explanationsJson(explanations: readonly Explanation[]): string {
-  const asks = explanations.map(({ what, decision, roles, change }) => ({
+  const asks = explanations.map(({ what, decision, roles, change, repeats }) => ({
     what,
     ...decision,
     roles,
     change,
+    ...(repeats && { repeats }),
   }));
   return `${JSON.stringify({ asks }, null, 2)}\n`;
 }

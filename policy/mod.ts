@@ -28,7 +28,7 @@ export { explanationsJson, formatExplanation, nearestMiss } from "./explain_repo
 export type { AppFacts, Approved } from "./labels.ts";
 export { type ParsedRoles, parseRole, parseRoles } from "./parse_role.ts";
 export { formatProblem, formatProblems, type Position, type Problem } from "./problem.ts";
-export type { Role, RoleOptions, Subject, Traits } from "./role.ts";
+export type { RepeatMode, Repeats, Role, RoleOptions, Subject, Traits } from "./role.ts";
 export { recordedCalls, replay } from "./recorded.ts";
 export type { Recorded, RecordedCall, Replayed } from "./recorded.ts";
 export { formatReplay, replayCalls, type ReplayReport } from "./replay_report.ts";

@@ -78,6 +78,17 @@ export interface RoleOptions {
   /** The rule that wants a person's second factor for each session. */
   readonly sessionMfa: RuleRef | undefined;
   readonly trustedDevice: RuleRef | undefined;
+  /** Whether a call may be made again whose outcome is unknown; without it the role is silent. */
+  readonly repeats: Repeats | undefined;
+}
+
+/** Which calls may be made again, by what the server claims of the tool; `never`: none. */
+export type RepeatMode = "never" | "read_only" | "idempotent";
+
+/** A mode, and the option that sets it. */
+export interface Repeats {
+  readonly mode: RepeatMode;
+  readonly by: RuleRef;
 }
 
 /** Whom roles are compiled for. */

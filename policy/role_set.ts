@@ -9,7 +9,7 @@ import { namespaceFits } from "./labels.ts";
 import { MatchIndex } from "./match_index.ts";
 import type { Pattern } from "./pattern/mod.ts";
 import type { Problem } from "./problem.ts";
-import type { Role, ToolRule } from "./role.ts";
+import type { Repeats, Role, ToolRule } from "./role.ts";
 
 /** A tool rule that no principal, app or call changes: a pattern, and what it decides. */
 export interface FixedRule {
@@ -40,6 +40,8 @@ export class RoleSet {
   readonly grantingAll: readonly number[];
   /** Roles with a demand that a machine cannot meet, with their place. */
   readonly demanding: readonly { readonly role: Role; readonly place: number }[];
+  /** Roles that say whether calls may be repeated, with their place. */
+  readonly repeating: readonly { readonly repeats: Repeats; readonly place: number }[];
   /** Roles that name resources or prompts on either side. */
   readonly listing: readonly { readonly role: Role; readonly place: number }[];
   readonly maxSessionTtl: number | undefined;
@@ -68,6 +70,9 @@ export class RoleSet {
     );
     this.demanding = roles.flatMap((role, place) =>
       role.options.sessionMfa ?? role.options.trustedDevice ? [{ role, place }] : []
+    );
+    this.repeating = roles.flatMap(({ options: { repeats } }, place) =>
+      repeats ? [{ repeats, place }] : []
     );
     this.listing = roles.flatMap((role, place) => {
       const { allow, deny } = role;

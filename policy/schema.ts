@@ -13,7 +13,7 @@ import {
   RESERVED_NAMES,
   ROLE_VERSIONS,
 } from "./_known_fields.ts";
-import { DEVICE_MODES, LOCK_MODES, MFA_OFF, MFA_ON } from "./_parse_options.ts";
+import { DEVICE_MODES, LOCK_MODES, MFA_OFF, MFA_ON, REPEAT_MODES } from "./_parse_options.ts";
 
 export type Schema = { readonly [keyword: string]: unknown };
 
@@ -114,6 +114,10 @@ function options(): Schema {
     },
     device_trust_mode: { enum: [...DEVICE_MODES] },
     lock: { enum: ["", ...LOCK_MODES] },
+    mcp_repeat_calls: described(
+      { enum: ["", ...REPEAT_MODES] },
+      "Calls that may be made again when their outcome is unknown, by what the server claims",
+    ),
   };
   const nullable = Object.entries(known).map(([name, schema]) => [name, orNull(schema)]);
   return closed({ ...Object.fromEntries(nullable), ...anything([...OTHER_OPTION_FIELDS]) });

@@ -15,6 +15,7 @@ export const LINT_RULES = {
   "glob-in-regex": { severity: "info", summary: "An expression whose * repeats a letter" },
   "loose-alternation": { severity: "warning", summary: "An alternation wider than it looks" },
   "no-app": { severity: "warning", summary: "Rules of a role that opens no app" },
+  "repeats-nothing": { severity: "warning", summary: "Repeats calls of a role that allows none" },
   "unknown-label": { severity: "warning", summary: "A label that no app has" },
   "unknown-tool": { severity: "warning", summary: "A tool that no server offers" },
   "unknown-argument": { severity: "warning", summary: "An argument that no tool takes" },

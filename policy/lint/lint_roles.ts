@@ -39,6 +39,7 @@ export function lintRoles(roles: readonly Role[], options: LintOptions = {}): Fi
   const found = roles.flatMap((role) => [
     ...lintLists(role),
     ...lintApps(role, options),
+    ...lintOptions(role),
     ...lintCatalogue(role, options),
     ...lintHolders(role, options),
   ]);
@@ -91,6 +92,21 @@ function lintApps(role: Role, { apps }: LintOptions): Finding[] {
     }
   }
   return found;
+}
+
+function lintOptions({ allow, name, options: { repeats } }: Role): Finding[] {
+  // What one role forbids holds for the calls that others allow.
+  if (!repeats || repeats.mode === "never" || opensSome(allow)) return [];
+  return [
+    finding(
+      "repeats-nothing",
+      repeats.by,
+      `Role ${quoted(name)} opens no app, so nothing repeats`,
+      {
+        hint: "set mcp_repeat_calls in a role that opens the app whose calls are meant",
+      },
+    ),
+  ];
 }
 
 function opensSome(allow: Conditions): boolean {

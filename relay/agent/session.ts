@@ -350,10 +350,12 @@ export class Session implements ChannelHandlers {
   /** Does what the gate has decided about a message of the client. */
   #apply(step: GateStep, bytes: number): void {
     this.#time.touch();
+    const { received } = this.#exchange;
     this.#fromClient.push({
       ready: this.#recorder.messages(step.records),
       bytes,
       act: () => {
+        if (step.repeatable) this.#exchange.markRepeatable(received);
         if (step.forward) this.#upstream?.send(step.forward);
         if (step.reply) this.#exchange.send(step.reply);
         if (step.close) return this.end(step.close);

@@ -5,7 +5,7 @@
  * It outlives what it stands for. A connection that is lost is replaced under the same session; a
  * session that is over, by another one whose server is told what the one before knew. Whatever
  * fails on the way, every request gets an answer within a bounded time; none that may have had an
- * effect is sent twice.
+ * effect is sent twice, but for calls of which the agent has said that they may be.
  */
 import type { Buffer } from "node:buffer";
 import type { Readable } from "node:stream";
@@ -15,7 +15,7 @@ import { RelayError } from "../error.ts";
 import { LineSplitter } from "../wire/line_splitter.ts";
 import { peekMessage } from "../wire/peek.ts";
 import { Backoff } from "./backoff.ts";
-import { ClientSide } from "./client_side.ts";
+import { ClientSide, type Repeated } from "./client_side.ts";
 import { type Failure, failureText, isReplaceable, isTransient, ServerChanged } from "./failure.ts";
 import type { BridgeOptions } from "./options.ts";
 import { Opener } from "./opener.ts";
@@ -79,7 +79,7 @@ class Bridge {
   /** There was a session once: whoever asks knows that the way was good. */
   #met = false;
   /** Requests to be repeated in the next session. */
-  #again: Buffer[] = [];
+  #again: Repeated[] = [];
   /** When the session that is open was opened, and whether it has replaced another one. */
   #opened = { at: 0, replaces: false };
   #drained: (() => void) | undefined;
@@ -94,6 +94,7 @@ class Bridge {
       clock,
       signal: this.#stop.signal,
       onMessage: (line, session) => this.#deliver(line, session),
+      onRepeatable: (seq) => this.#client.mayRepeat(seq),
       onLost: (session, reason) => this.#onLost(session, reason),
       awaits: () => this.#client.waits,
     });
@@ -178,8 +179,11 @@ class Bridge {
       if (id !== undefined && !this.#client.answers(id)) return;
     } else {
       this.#replay.note(id, method, line);
-      if (id !== undefined) this.#client.expect(id, method, line);
-      else if (method === "notifications/cancelled") this.#client.withdraw(line);
+      if (id !== undefined) {
+        if (this.#client.expect(id, method, line)) {
+          return this.#client.sent(id, session.send(line));
+        }
+      } else if (method === "notifications/cancelled") this.#client.withdraw(line);
     }
     session.send(line);
   }
@@ -230,7 +234,7 @@ class Bridge {
     this.#opened = { at: this.#clock.monotonic(), replaces };
     void session.over.then((reason) => this.#onOver(session, reason));
     this.#options.log.debug("Connected", { app: this.#options.app });
-    for (const line of this.#again.splice(0)) session.send(line);
+    for (const { id, line } of this.#again.splice(0)) this.#client.sent(id, session.send(line));
     for (const notice of notices) this.#client.tell(notice);
     this.#goOn(session);
   }
@@ -253,7 +257,8 @@ class Bridge {
   #failed(error: unknown): void {
     if (this.#state.kind === "stopping") return;
     const failure = this.#trouble.note(error);
-    this.#client.failAll(failureText(failure));
+    // What was to be repeated has been sent once.
+    this.#client.failAll(this.#trouble.unknownOutcome);
     this.#again = [];
     this.#rest(failure);
   }

@@ -17,7 +17,10 @@ import { Session, type SessionOptions } from "./session.ts";
 const AUTHORITY_MS = 15_000;
 
 /** What sessions need besides what the bridge was told. */
-type Circumstances = Pick<SessionOptions, "clock" | "signal" | "onMessage" | "onLost" | "awaits">;
+type Circumstances = Pick<
+  SessionOptions,
+  "clock" | "signal" | "onMessage" | "onRepeatable" | "onLost" | "awaits"
+>;
 
 export class Opener {
   readonly #options: BridgeOptions;

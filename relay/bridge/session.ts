@@ -35,6 +35,8 @@ export interface SessionOptions {
   readonly signal: AbortSignal;
   /** The next message of the server; `passedOn` must follow for each. */
   readonly onMessage: (body: Buffer, session: Session) => void;
+  /** The message of this number may be sent again in another session. */
+  readonly onRepeatable?: (seq: number, session: Session) => void;
   /** The connection is lost, and the session is not; `resume` or `abandon` is to follow. */
   readonly onLost: (session: Session, reason: RelayError) => void;
   /** Whether the client waits for an answer: then a silent connection is given up sooner. */
@@ -107,8 +109,10 @@ export class Session {
     return this.#exchange.room();
   }
 
-  send(line: Uint8Array): void {
+  /** Returns the message's number. */
+  send(line: Uint8Array): number {
     this.#exchange.send(line);
+    return this.#exchange.sent;
   }
 
   passedOn(): void {
@@ -209,6 +213,7 @@ export class Session {
       },
       onMessage: (body) => this.#options.onMessage(body, this),
       awaits: this.#options.awaits,
+      onRepeatable: (seq) => this.#options.onRepeatable?.(seq, this),
       onEnd: (said) => void (end = said),
       onClose: (error) => {
         const reason = this.#reason(end, error);

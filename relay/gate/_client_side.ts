@@ -71,7 +71,13 @@ export function clientRequest(
     ...(target && { target }),
     ...(listens && { listens }),
   });
-  return { forward: message.bytes, records: [{ ...judgedRecord, outcome: "forwarded" }] };
+  const repeatable = method === "tools/call" && target !== undefined &&
+    context.hints.repeats(target.name, context.policy);
+  return {
+    forward: message.bytes,
+    ...(repeatable && { repeatable }),
+    records: [{ ...judgedRecord, outcome: "forwarded" }],
+  };
 }
 
 export function clientNotification(

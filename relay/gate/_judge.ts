@@ -3,6 +3,7 @@ import { foldCase, isCaseTwin } from "../wire/known_members.ts";
 import type { JsonView } from "../wire/json.ts";
 import { MAX_NAME_BYTES, MAX_URI_BYTES, plainName, type RequestMessage } from "../wire/scanner.ts";
 import type { Definitions } from "./_definition.ts";
+import type { Hints } from "./_hints.ts";
 import { decideResource } from "./_resource.ts";
 import { CLIENT_REQUESTS } from "./methods.ts";
 import { type Decision, type GatePolicy, isUnrestricted } from "./policy.ts";
@@ -15,6 +16,7 @@ export interface Context {
   readonly tasks: TaskRegistry;
   readonly owner: string;
   readonly definitions: Definitions;
+  readonly hints: Hints;
 }
 
 export type Judgement =

@@ -59,6 +59,7 @@ function reviewList(
     if (named === undefined) continue;
     const target: Target = { kind, name: named };
     if (kind === "tool" && context.policy.usesDefinitions) context.definitions.note(named, entry);
+    if (kind === "tool" && context.policy.repeats) context.hints.note(named, entry);
     listed.push(target);
     const decision = decideListing(target, context);
     if (decision.effect === "allow") kept.push(entry);

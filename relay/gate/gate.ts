@@ -13,6 +13,7 @@ import { clientNotification, clientRequest, clientResponse } from "./_client_sid
 import { Definitions } from "./_definition.ts";
 import { EarlyNotices } from "./_early_notices.ts";
 import { invalidFromClient, invalidFromServer } from "./_invalid.ts";
+import { Hints } from "./_hints.ts";
 import type { Context } from "./_judge.ts";
 import { listChanged, Listed } from "./_listed.ts";
 import { Pending } from "./_pending.ts";
@@ -47,6 +48,7 @@ export class Gate {
   readonly #tasks: TaskRegistry;
   readonly #owner: string;
   readonly #definitions: Definitions;
+  readonly #hints: Hints;
   readonly #state: State;
   readonly #maxDepth: number;
 
@@ -57,6 +59,7 @@ export class Gate {
     this.#owner = owner;
     this.#maxDepth = limits.messageDepth;
     this.#definitions = new Definitions(limits);
+    this.#hints = new Hints(limits);
     this.#state = {
       fromClient: new Pending(limits.clientRequests, limits.cancelled),
       fromServer: new Pending(limits.serverRequests, limits.cancelled),
@@ -169,6 +172,7 @@ export class Gate {
       tasks: this.#tasks,
       owner: this.#owner,
       definitions: this.#definitions,
+      hints: this.#hints,
     };
   }
 

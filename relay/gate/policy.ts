@@ -11,6 +11,7 @@ export type GatePolicy = Pick<
   | "decideTool"
   | "listTool"
   | "promptsUnrestricted"
+  | "repeats"
   | "resourcesUnrestricted"
   | "toolsUnrestricted"
   | "usesDefinitions"

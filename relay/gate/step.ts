@@ -6,6 +6,8 @@ import type { Decision } from "./policy.ts";
 export interface GateStep {
   /** For the side that the line was not from. */
   readonly forward?: Uint8Array;
+  /** It is a call that may be made again, should nobody know what has become of it. */
+  readonly repeatable?: boolean;
   /** For the same side, ahead of it: messages that could not be judged when they came. */
   readonly before?: readonly Uint8Array[];
   /** For the side that the line was from. */

@@ -40,6 +40,9 @@ const IDLE_LOOKS = 3;
 /** This many silent intervals, each with a PING of ours unanswered, mean that the peer is gone. */
 const SILENT_INTERVALS = 3;
 
+/** Marks that may wait for a peer that does not read; those beyond it are not made. */
+const MAX_CONTROLS = 1024;
+
 export interface ChannelHandlers {
   /** The peer's HELLO (at an agent) or WELCOME (at a bridge): the first frame of all. */
   onGreeting(body: Buffer, type: number): void;
@@ -47,6 +50,8 @@ export interface ChannelHandlers {
   onMessage(body: Buffer): void;
   /** Whether an answer of the peer is waited for; what it has not acknowledged always is. */
   awaits?(): boolean;
+  /** A message of this side is a call that may be made again in another session. */
+  onRepeatable?(seq: number): void;
   /** The peer has acted on the greeting of this side. */
   onConfirmed?(): void;
   /** The peer ended the session and said why. */
@@ -172,6 +177,13 @@ export class Channel {
     this.#scheduleFlush();
   }
 
+  /** Tells the peer that its message of this number may be sent again in another session. */
+  markRepeatable(seq: number): void {
+    if (this.#controls.length < MAX_CONTROLS) {
+      this.#control(encodeFrame(FrameType.REPEATABLE, seq));
+    }
+  }
+
   /** The oldest message that is still here was passed on. */
   passedOn(): void {
     this.#inbox.passOn();
@@ -249,6 +261,8 @@ export class Channel {
         return this.#scheduleFlush();
       case FrameType.PONG:
         return;
+      case FrameType.REPEATABLE:
+        return this.#handlers.onRepeatable?.(frame.seq);
       case FrameType.END: {
         const end = parseEnd(frame.body);
         this.#over = true;

@@ -35,6 +35,11 @@ export class Exchange {
     return this.#inbox.received;
   }
 
+  /** The number of the message that was sent last, or is to be. */
+  get sent(): number {
+    return this.#outbox.lastSeq;
+  }
+
   /** Bytes of messages that are kept here, of both directions. */
   get held(): number {
     return this.#outbox.bytes + this.#inbox.bytes;
@@ -87,6 +92,11 @@ export class Exchange {
     if (this.#over) return;
     if (this.#channel) this.#channel.send(body, about);
     else this.#outbox.append(body, about);
+  }
+
+  /** Marks a message of the other end; a mark that is lost with its connection is not made again. */
+  markRepeatable(seq: number): void {
+    this.#channel?.markRepeatable(seq);
   }
 
   /** The oldest message that is still here was passed on. */

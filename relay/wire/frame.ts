@@ -32,6 +32,7 @@ export const FrameType = {
   END: 0x05,
   PING: 0x06,
   PONG: 0x07,
+  REPEATABLE: 0x80,
 } as const;
 
 /** Types from here on are optional: a reader that does not know one skips it. */
@@ -116,7 +117,7 @@ export class FrameDecoder {
         body = this.#body.take();
       }
       this.#open = undefined;
-      if (type < FIRST_OPTIONAL_TYPE) onFrame({ type, seq, body });
+      if (type <= LAST_KNOWN_TYPE || type === FrameType.REPEATABLE) onFrame({ type, seq, body });
     }
   }
 

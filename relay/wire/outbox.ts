@@ -42,6 +42,11 @@ export class Outbox {
     };
   }
 
+  /** The number of the message that was appended last. */
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
   /** No message waits for the window; the sent ones may still be unacknowledged. */
   get drained(): boolean {
     return this.#waiting.size === 0;

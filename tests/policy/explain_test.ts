@@ -28,6 +28,29 @@ function ask(labels: Record<string, string>, what: What) {
   return explain(roles, { subject, app: { name: "files", labels }, what });
 }
 
+test("of the roles that open an app, the strictest mcp_repeat_calls holds", () => {
+  const of = (...roles: [name: string, env: string, mode: string][]) => {
+    const text = roles.map(([name, env, mode]) =>
+      `{kind: role, version: v8, metadata: {name: ${name}}, spec: {allow: {app_labels: ` +
+      `{env: ${env}}, mcp: {tools: [x]}}, options: {mcp_repeat_calls: ${mode}}}}`
+    );
+    const parsed = parseRoles(text.join("\n---\n"), "r.yaml");
+    assert.deepEqual(parsed.problems, []);
+    const app = { name: "files", labels: { env: "dev" } };
+    const subject = { name: "bot", traits: {} };
+    return explain(parsed.roles, { subject, app, what: tool("x") });
+  };
+  assert.equal(of(["a", "dev", "''"]).repeats, undefined);
+  assert.equal(of(["a", "dev", "idempotent"], ["b", "dev", "''"]).repeats?.mode, "idempotent");
+  assert.equal(of(["a", "dev", "idempotent"], ["b", "dev", "read_only"]).repeats?.by.role, "b");
+  assert.equal(of(["a", "dev", "idempotent"], ["b", "prod", "never"]).repeats?.mode, "idempotent");
+  const never = of(["a", "dev", "never"], ["b", "dev", "idempotent"]);
+  assert.match(
+    formatExplanation(never),
+    /^It is never made again, by spec\.options\.mcp_repeat_calls "mcp_repeat_calls: never" \(r/m,
+  );
+});
+
 const DEV = { env: "dev", team: "a" };
 const PROD = { env: "prod", team: "c" };
 const tool = (name: string, args?: unknown): What =>

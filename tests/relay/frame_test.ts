@@ -43,6 +43,7 @@ test("the types of postern/1 have their frozen numbers", () => {
     END: 5,
     PING: 6,
     PONG: 7,
+    REPEATABLE: 0x80,
   });
 });
 
@@ -102,7 +103,7 @@ for (const type of [0, 8, 0x7f]) {
 
 test("FrameDecoder skips unknown optional types and reads on", () => {
   const frames = decodeAll([
-    encodeFrame(0x80, 7, Buffer.from("later")),
+    encodeFrame(0x81, 7, Buffer.from("later")),
     encodeFrame(0xff),
     encodeFrame(FrameType.PING, 3),
   ]);

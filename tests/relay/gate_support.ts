@@ -29,6 +29,7 @@ export function policyOf(grants: Grants): GatePolicy {
     resourcesUnrestricted: resources.includes("*"),
     promptsUnrestricted: prompts.includes("*"),
     usesDefinitions: false,
+    repeats: undefined,
     decideTool: decideBy(tools),
     listTool: decideBy(tools),
     decideResource: decideBy(resources),

@@ -51,6 +51,7 @@ test("a tool is listed if and only if it can be called, under any policy and any
         resourcesUnrestricted: true,
         promptsUnrestricted: true,
         usesDefinitions: false,
+        repeats: undefined,
         listTool: (each) => granted.has(each) ? allow : deny,
         decideTool: (each) => granted.has(each) ? allow : deny,
         decideResource: () => allow,

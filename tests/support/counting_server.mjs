@@ -40,6 +40,8 @@ function take({ id, method, params, result }) {
       return notify("subscriptions/acknowledged", {
         _meta: { "io.modelcontextprotocol/subscriptionId": id },
       });
+    case "tools/list":
+      return answer(id, { tools: Object.entries(FRAGILE).map(describe) });
     case "tools/call":
       return call(id, params);
     default:
@@ -47,7 +49,19 @@ function take({ id, method, params, result }) {
   }
 }
 
+// Tools that the server dies of the first time, and what it claims of them.
+const FRAGILE = {
+  look: { readOnlyHint: true },
+  put: { idempotentHint: true },
+  add: { readOnlyHint: false },
+  kill: { readOnlyHint: true },
+};
+function describe([name, annotations]) {
+  return { name, annotations, inputSchema: { type: "object" } };
+}
+
 function call(id, { name, arguments: { n } = {}, _meta }) {
+  if (name in FRAGILE) return fragile(id, name, _meta?.progressToken);
   if (name === "state") return text(id, JSON.stringify({ pid: process.pid, level }));
   if (name === "die") return process.exit(7);
   if (name === "wait") return answerOnce(id);
@@ -64,6 +78,18 @@ function call(id, { name, arguments: { n } = {}, _meta }) {
     text(id, `${n} ${roots[0].name}`);
   });
   send({ id: question, method: "roots/list" });
+}
+
+function fragile(id, name, progressToken) {
+  const died = existsSync(`${effects}.${name}`);
+  appendFileSync(effects, `${name}\n`);
+  appendFileSync(`${effects}.${name}`, "");
+  notify("progress", { progressToken, progress: 1 });
+  if (!died || name === "kill") setTimeout(() => process.exit(7), 5);
+  else {
+    notify("progress", { progressToken, progress: 2 });
+    text(id, name);
+  }
 }
 
 /** As soon as the test says so. */
