@@ -1,12 +1,15 @@
 import type { NewBot } from "../../identity/authority/admin/mod.ts";
 
 /** What a person does with a new bot. */
-export function botInstructions(
-  { bot, caPins, method, publicAddress, token, ttl }: NewBot,
+export function botInstructions(bot: NewBot): string[] {
+  return [`Bot "${bot.bot}" has been created.`, "", ...joinInstructions(bot)];
+}
+
+/** How a machine joins with a token that was made now. */
+export function joinInstructions(
+  { bot, caPins, method, publicAddress, token, ttl }: Omit<NewBot, "roles">,
 ): string[] {
   return [
-    `Bot "${bot}" has been created.`,
-    "",
     `The bot token: ${token}`,
     ...(ttl === undefined ? [] : [expiryLine(ttl)]),
     "",
@@ -33,7 +36,7 @@ export function botInstructions(
     ...(publicAddress === undefined
       ? ["  - Replace example.com:443 with the cluster's public address."]
       : []),
-    `  - A token for one more machine: tctl tokens add --type=bot --bot=${bot}`,
+    `  - A token for one more machine: tctl bots instances add ${bot}`,
   ];
 }
 

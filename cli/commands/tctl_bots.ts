@@ -2,10 +2,10 @@ import type { InstanceSummary, UpdateBotRequest } from "../../identity/authority
 import { IdentityError } from "../../identity/mod.ts";
 import { formatTable } from "../table.ts";
 import { visible } from "../visible.ts";
-import { botInstructions } from "./_bot_instructions.ts";
+import { botInstructions, joinInstructions } from "./_bot_instructions.ts";
 import { formatOption, names, seconds } from "./_tctl_root.ts";
 import type { Tctl, TctlRoot } from "./_tctl_root.ts";
-import { printLock } from "./tctl_lock.ts";
+import { duration, printLock } from "./tctl_lock.ts";
 
 const NANOSECONDS = 1_000_000_000;
 
@@ -41,9 +41,11 @@ export function addBots(root: TctlRoot, tctl: Tctl): void {
   bots.command("lock").description("Keep a bot out")
     .argument("<name>")
     .option("--ttl <duration>", "how long; until the lock is removed without it", seconds)
+    .option("--expires <time>", "until when (RFC 3339), in place of --ttl")
     .option("--message <text>", "what the bot is told")
-    .action(async (bot, options) => {
-      printLock(tctl, await tctl.withAdmin((admin) => admin.addLock({ bot, ...options })));
+    .action(async (bot, { expires, ttl, ...options }) => {
+      const request = { bot, ...options, ...duration({ ttl, expires }, tctl.host.clock.now()) };
+      printLock(tctl, await tctl.withAdmin((admin) => admin.addLock(request)));
     });
 
   addInstances(bots.command("instances").description("Machines that have joined as a bot"), tctl);
@@ -116,6 +118,34 @@ function heartbeatLines(heartbeat: NonNullable<InstanceSummary["heartbeat"]>): s
 }
 
 function addInstances(instances: Group, tctl: Tctl): void {
+  instances.command("add").description("Make a token for one more machine of a bot")
+    .argument("<bot>")
+    .option("--ttl <duration>", "how long it is good for (30m)", seconds)
+    .addOption(formatOption())
+    .action(async (bot, { format, ...options }) => {
+      const { caPins, publicAddress, ...token } = await tctl.withAdmin(async (admin) => ({
+        // What may be refused comes first, so that nobody has a token and no way to use it.
+        ...await admin.status({}),
+        ...await admin.addToken({ bot, ...options }),
+      }));
+      if (format === "text") {
+        return tctl.say(...joinInstructions({
+          ...token,
+          method: "token",
+          caPins,
+          ...(publicAddress === undefined ? {} : { publicAddress }),
+        }));
+      }
+      await tctl.data(format, {
+        bot_name: bot,
+        token_id: token.token,
+        token_ttl: token.ttl * NANOSECONDS,
+        expires: token.expires,
+        ca_pins: caPins,
+        ...(publicAddress === undefined ? {} : { proxy_server: publicAddress }),
+      });
+    });
+
   instances.command("show").description("Show one machine that has joined")
     .argument("<instance>", "as `ls` shows it, with or without the bot's name")
     .addOption(formatOption())

@@ -165,6 +165,53 @@ spec: {target: {user: bot-example}}
   await assert.rejects(host.run("rm", "role"), { code: "BAD_REQUEST", message: /has no name/ });
 });
 
+test("`tctl bots instances add` makes a token for one more machine, and says how to use it", async (context) => {
+  const host = await setUp(context);
+  await host.run("bots", "add", "example");
+  const text = await host.run("bots", "instances", "add", "example", "--ttl=5m");
+  const [, token] = /^The bot token: ([0-9a-f]{32})\nThis token will expire in 5 minutes\.$/m
+    .exec(text) ?? [];
+  assert.match(text, new RegExp(`^   --token=${token} `, "m"));
+  const { token_id, ...rest } = JSON.parse(
+    await host.run("bots", "instances", "add", "example", "--format=json"),
+  );
+  assert.notEqual(token_id, token);
+  assert.deepEqual({ ...rest, ca_pins: [] }, {
+    bot_name: "example",
+    token_ttl: 1_800_000_000_000,
+    expires: "2026-11-23T12:30:00.000Z",
+    ca_pins: [],
+  });
+  assert.match(await host.run("tokens", "ls"), new RegExp("example +token +unused"));
+  await assert.rejects(host.run("bots", "instances", "add", "nobody"), { code: "NOT_FOUND" });
+});
+
+test("a lock may be given its end instead of its time", async (context) => {
+  const host = await setUp(context);
+  await host.run("bots", "add", "example");
+  const until = "2026-11-23T13:00:00.000Z";
+  assert.match(
+    await host.run("lock", "--bot=example", "--expires=2026-11-23T14:00:00+01:00"),
+    new RegExp(`until ${until}$`, "m"),
+  );
+  assert.match(
+    await host.run("bots", "lock", "example", `--expires=${until}`),
+    /until 2026-11-23T13/,
+  );
+  for (
+    const [args, message] of [
+      [["--expires=tomorrow"], /that is no time/],
+      [["--expires=2026-11-23T11:59:59Z"], /that has passed/],
+      [[`--expires=${until}`, "--ttl=1h"], /--ttl says something else/],
+    ] as const
+  ) {
+    await assert.rejects(host.run("lock", "--bot=example", ...args), {
+      code: "BAD_REQUEST",
+      message,
+    });
+  }
+});
+
 test("`tctl bots` prints for programs what scripts of the original read", async (context) => {
   const host = await setUp(context);
   const added = JSON.parse(await host.run("bots", "add", "example", "--format=json", "--ttl=30m"));
