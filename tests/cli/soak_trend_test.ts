@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { seeded } from "../support/counting_client.ts";
 import { test } from "../support/harness.ts";
-import { grows, trendOf } from "../../tools/soak/_trend.ts";
+import { floorsOf, grows, trendOf } from "../../tools/soak/_trend.ts";
 
 /** A figure that rises so much in a hundred samples, and scatters so much around its line. */
 function samples(rise: number, scatter: number) {
@@ -30,3 +30,11 @@ for (
     assert.equal(grows(trendOf(samples(rise, scatter)), 6), grown);
   });
 }
+
+test("floorsOf() takes the least of each span, and so sees a leak below a collector's saw", () => {
+  const saw = samples(12, 0).map(({ at, value }, index) => ({ at, value: value + index % 7 * 10 }));
+  const floors = floorsOf(saw, 10);
+  assert.equal(floors.length, 10);
+  const { rise, error } = trendOf(floors);
+  assert.ok(rise > 8 && error < 2, `${rise} ± ${error}`);
+});

@@ -69,7 +69,7 @@ const FAULTS: Readonly<Record<string, (stage: Stage, dice: Dice) => Act>> = {
 const KINDS = Object.keys(FAULTS);
 const [RARE] = KINDS.slice(-1);
 
-/** The next fault, or two at once on different targets, with their names; of one kind if given. */
+/** The next fault, or up to four at once on different targets, with their names; of one kind if given. */
 export function draw(
   stage: Stage,
   dice: Dice,
@@ -77,7 +77,8 @@ export function draw(
 ): { names: string[]; acts: Act[] } {
   const names: string[] = [];
   const acts: Act[] = [];
-  for (const count = only === undefined && dice.random() < 0.2 ? 2 : 1; acts.length < count;) {
+  const many = only === undefined && dice.random() < 0.2;
+  for (const count = many ? 2 + Math.floor(dice.random() * 3) : 1; acts.length < count;) {
     const name = only ?? kindOf(dice);
     const fault = FAULTS[name];
     if (!fault) throw new Error(`there is no fault "${name}", but ${KINDS.join(", ")}`);

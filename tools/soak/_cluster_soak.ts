@@ -4,12 +4,15 @@ import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Stage } from "../chaos/_stage.ts";
-import { grows, type Sample, trendOf } from "./_trend.ts";
+import { floorsOf, grows, type Sample, trendOf } from "./_trend.ts";
 
 const SAMPLE_MS = 5_000;
 
 /** The share of the time in which caches fill and code is compiled. */
 const WARM_UP = 1 / 3;
+
+/** The rest is cut into so many spans, and the least of each counts. */
+const SPANS = 12;
 
 /** What the lines may rise over the rest of the time. */
 const MEMORY_MIB = 6;
@@ -87,7 +90,8 @@ function judge(watched: ReadonlyMap<string, Watched>, from: number): void {
   console.log("memory MiB, its rise ± error; handles, their rise ± error, after the warm-up");
   const growing: string[] = [];
   for (const [name, figures] of watched) {
-    const warm = (samples: readonly Sample[]) => trendOf(samples.filter(({ at }) => at >= from));
+    const warm = (samples: readonly Sample[]) =>
+      trendOf(floorsOf(samples.filter(({ at }) => at >= from), SPANS));
     const [memory, handles] = [warm(figures.memory), warm(figures.handles)];
     const text = [memory, handles].map(({ mean, rise, error }) =>
       `${mean.toFixed(1)}  ${rise.toFixed(1)} ± ${error.toFixed(1)}`

@@ -10,9 +10,23 @@ export interface Sample {
 export interface Trend {
   /** By how much the line through the samples rises from the first to the last. */
   readonly rise: number;
-  /** The standard error of that; samples near each other count as if each were news. */
+  /** The standard error of that. */
   readonly error: number;
   readonly mean: number;
+}
+
+/**
+ * The least sample of each of so many spans of time: memory that a collector has not come to yet is
+ * no leak, and what it leaves behind is.
+ */
+export function floorsOf(samples: readonly Sample[], spans: number): Sample[] {
+  const [begin, end] = [samples[0]!.at, samples.at(-1)!.at];
+  const least: Sample[] = [];
+  for (const sample of samples) {
+    const span = Math.min(spans - 1, Math.floor((sample.at - begin) / (end - begin) * spans));
+    if (!(least[span]! && least[span].value <= sample.value)) least[span] = sample;
+  }
+  return least.filter((sample) => sample !== undefined);
 }
 
 /** At least three samples, at different times. */
