@@ -351,19 +351,39 @@ export class Session implements ChannelHandlers {
   #apply(step: GateStep, bytes: number): void {
     this.#time.touch();
     const { received } = this.#exchange;
+    const changes = this.#changes;
     this.#fromClient.push({
       ready: this.#recorder.messages(step.records),
       bytes,
       act: () => {
+        const late = changes === this.#changes ? undefined : this.#late(step);
+        if (late) return late.then((now) => this.#act(now));
         if (step.repeatable) this.#exchange.markRepeatable(received);
-        if (step.forward) this.#upstream?.send(step.forward);
-        if (step.reply) this.#exchange.send(step.reply);
-        if (step.close) return this.end(step.close);
-        const room = this.#room();
-        if (room === undefined) return this.#exchange.passedOn();
-        return room.then(() => this.#exchange.passedOn());
+        return this.#act(step);
       },
     });
+  }
+
+  #act({ forward, reply, close }: GateStep): void | Promise<void> {
+    if (forward) this.#upstream?.send(forward);
+    if (reply) this.#exchange.send(reply);
+    if (close) return this.end(close);
+    const room = this.#room();
+    if (room === undefined) return this.#exchange.passedOn();
+    return room.then(() => this.#exchange.passedOn());
+  }
+
+  /**
+   * What is done instead with a message that waited while what its sender may do has changed: else
+   * a client that lets calls wait would keep for later what it may do now. Resolves when recorded.
+   */
+  #late({ forward, records: [record] }: GateStep): Promise<GateStep> | undefined {
+    if (forward === undefined || record === undefined) return undefined;
+    const step = this.#gate.late(forward, record);
+    if (step === undefined) return undefined;
+    this.#options.observer?.noted(step.records);
+    const recorded = this.#recorder.messages(step.records) ?? Promise.resolve();
+    return recorded.then(() => step);
   }
 
   /** The same for a message of the server. */

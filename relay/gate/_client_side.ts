@@ -18,7 +18,7 @@ import {
 } from "./methods.ts";
 import { listChangesOf } from "./_listed.ts";
 import { isUnrestricted } from "./policy.ts";
-import type { GateStep } from "./step.ts";
+import type { GateRecord, GateStep } from "./step.ts";
 
 export function clientRequest(
   state: State,
@@ -90,9 +90,7 @@ export function clientNotification(
   const record = step.notificationRecord("client", message, bytes);
   // Some servers run a request without id all the same; nobody would see the answer.
   if (CLIENT_REQUESTS.has(method)) return step.drop(record, "missing_id");
-  if (!CLIENT_NOTIFICATIONS.has(method) && !isUnrestricted(context.policy)) {
-    return step.drop(record, "unknown_method");
-  }
+  if (!mayNotify(method, context)) return step.drop(record, "unknown_method");
   if (method !== "notifications/cancelled") return step.pass(message.bytes, record);
   const id = messageId(message.inner.get("requestId"));
   if (id === undefined && message.inner.has("requestId")) return step.drop(record, "bad_params");
@@ -109,6 +107,11 @@ export function clientNotification(
   };
 }
 
+/** Whether the client may tell the server something of this name. */
+export function mayNotify(method: string, { policy }: Context): boolean {
+  return CLIENT_NOTIFICATIONS.has(method) || isUnrestricted(policy);
+}
+
 export function clientResponse(
   state: State,
   message: ResultMessage | ErrorMessage,
@@ -120,17 +123,24 @@ export function clientResponse(
   if (request === undefined) return step.drop(record, "unsolicited");
   if (request === "cancelled") return step.drop(record, "cancelled");
   const known = { ...record, method: request.method };
-  if (message.kind === "error") return step.pass(message.bytes, known);
-  const denied = SAMPLED.has(request.method)
-    ? deniedContent(message.inner.get("content"), context)
-    : undefined;
-  if (denied === undefined) return step.pass(message.bytes, known);
+  return deniedResponse(message, known, context) ?? step.pass(message.bytes, known);
+}
+
+/** What is done with an answer that may not pass; `record` names the method of its request. */
+export function deniedResponse(
+  message: ResultMessage | ErrorMessage,
+  record: GateRecord,
+  context: Context,
+): GateStep | undefined {
+  if (message.kind === "error" || !SAMPLED.has(record.method ?? "")) return undefined;
+  const denied = deniedContent(message.inner.get("content"), context);
+  if (denied === undefined) return undefined;
   const { error, reason, decision, target } = denied;
   return {
     // The server learns that there is no answer, instead of one that it must not act on.
     forward: errorReply(message.id, error.code, error.message, error.data),
     records: [{
-      ...known,
+      ...record,
       outcome: "refused",
       reason,
       error,

@@ -15,6 +15,7 @@ import { EarlyNotices } from "./_early_notices.ts";
 import { invalidFromClient, invalidFromServer } from "./_invalid.ts";
 import { Hints } from "./_hints.ts";
 import type { Context } from "./_judge.ts";
+import { judgeLate } from "./_late.ts";
 import { listChanged, Listed } from "./_listed.ts";
 import { Pending } from "./_pending.ts";
 import {
@@ -150,6 +151,14 @@ export class Gate {
    */
   again(bytes: Uint8Array, record: GateRecord): Again {
     return judgeAgain({ bytes, record, modern: this.#state.modern }, this.#context());
+  }
+
+  /**
+   * A message of the client that this gate has let pass, and that has had to wait while something
+   * changed: what is done in place of passing it on, if it may not go any more.
+   */
+  late(bytes: Uint8Array, record: GateRecord): GateStep | undefined {
+    return judgeLate(this.#state, { bytes, record }, this.#context());
   }
 
   /** The session is over: what was still waiting will have no answer. */

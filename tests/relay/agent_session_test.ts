@@ -22,6 +22,7 @@ import { DEFAULT_WINDOW } from "../../relay/wire/outbox.ts";
 import { duplexPair } from "../support/duplex_pair.ts";
 import { ToldDefinitions } from "../../relay/agent/told_definitions.ts";
 import { test, type TestContext } from "../support/harness.ts";
+import { testRole } from "../support/role.ts";
 import { CLUSTER, type Cluster, fixtureApp, startCluster } from "../support/relay_cluster.ts";
 
 const MIB = 1024 * 1024;
@@ -75,11 +76,13 @@ class PlayedBridge implements ChannelHandlers {
   ended: End | undefined;
   eager = false;
   received = 0;
+  last = "";
   #waiting: (() => void)[] = [];
 
   onGreeting = () => this.welcomed.resolve();
-  onMessage(): void {
+  onMessage(body: Buffer): void {
     this.received++;
+    this.last = body.toString();
     if (this.eager) this.channel.passedOn();
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
@@ -238,6 +241,27 @@ test("a session takes one window from a client whose server does not read", asyn
   assert.equal(bridge.channel.congested, true);
   server.relax();
   await server.until(() => server.received.length === 16);
+});
+
+test("a call that waits while its tool is taken away does not reach the server", async (context) => {
+  const { bridge, cluster, server, session } = await start(context);
+  server.congested = true;
+  const call = (id: number, name: string) => line({ id, method: "tools/call", params: { name } });
+  const calls = [call(1, "echo"), call(2, "echo"), call(3, "read")];
+  for (const each of calls) bridge.channel.send(each);
+  const recorded = () => cluster.audit.events.filter(({ type }) => type === "mcp.session.request");
+  while (recorded().length < 3) await new Promise((resolve) => setTimeout(resolve, 1));
+  assert.deepEqual(server.received, [calls[0]!.toString()]);
+  cluster.view.change(() => cluster.view.roles.set("tester", testRole("tester", ["read"])));
+  server.relax();
+  await server.until(() => server.received.length === 2);
+  assert.deepEqual(server.received[1], calls[2]!.toString());
+  await bridge.until(() => bridge.received === 1);
+  const { id, error } = JSON.parse(bridge.last);
+  assert.deepEqual([id, error.code], [2, -32602]);
+  const [refused] = cluster.audit.events.filter(({ code }) => code === "PMCP001E");
+  assert.equal(refused?.["decision_id"], recorded()[1]?.["decision_id"]);
+  assert.equal(session.ended, false);
 });
 
 test("requests are recorded with the headers of now, and answers without", async (context) => {

@@ -216,6 +216,65 @@ test("who makes many tasks drives out its own, and those of nobody who has fewer
   assert.deepEqual(left(), ["a1", "d2", "e3"]);
 });
 
+/** What becomes of a message that was let pass with `before` and goes with `after`. */
+function late(message: object, before: Grants, after: Grants) {
+  const { gate, grant } = session(before);
+  gate.fromServer(rpc({ id: 7, method: "sampling/createMessage", params: { messages: [] } }));
+  const { forward, records } = gate.fromClient(rpc(message));
+  grant(after);
+  return { gate, step: gate.late(forward!, records[0]!) };
+}
+const ALL = { tools: ["*"] };
+const READ = { tools: ["read"] };
+
+test("what may still be done is not held back for having waited", () => {
+  const messages = [
+    { id: 1, method: "tools/call", params: { name: "read" } },
+    { id: 1, method: "tools/list" },
+    { method: "notifications/initialized" },
+    { id: 7, result: { role: "assistant", content: { ...USE, name: "read" } } },
+    { id: 7, error: { code: 1, message: "no" } },
+  ];
+  for (const message of messages) assert.equal(late(message, ALL, READ).step, undefined);
+});
+
+test("a call that has waited too long is answered, and its id is free again", () => {
+  const call = { id: 1, method: "tools/call", params: { name: "write" } };
+  const { gate, step } = late(call, ALL, READ);
+  assert.equal(read(step?.reply).error.code, -32602);
+  assert.equal(step?.forward, undefined);
+  const { kind, outcome, reason, decisionId, target } = step!.records[0]!;
+  assert.deepEqual([kind, outcome, reason, decisionId, target?.name], [
+    "response",
+    "refused",
+    "denied",
+    "d1",
+    "write",
+  ]);
+  assert.ok(gate.fromClient(rpc({ id: 1, method: "tools/list" })).forward);
+});
+
+test("a call that was cancelled while it waited is answered by nobody", () => {
+  const { gate, grant } = session(ALL);
+  const { forward, records } = gate.fromClient(
+    rpc({ id: 1, method: "tools/call", params: { name: "write" } }),
+  );
+  gate.fromClient(rpc({ method: "notifications/cancelled", params: { requestId: 1 } }));
+  grant(READ);
+  assert.deepEqual(gate.late(forward!, records[0]!), { records: [] });
+});
+
+test("an answer of a model that has waited uses no tool that was taken away", () => {
+  const { step } = late({ id: 7, result: { role: "assistant", content: USE } }, ALL, READ);
+  assert.equal(read(step?.forward).error.code, -32602);
+  assert.equal(step?.records[0]?.outcome, "refused");
+});
+
+test("nothing that has waited goes once the app is closed", () => {
+  const message = { method: "notifications/initialized" };
+  assert.deepEqual(late(message, ALL, { tools: ["*"], access: false }).step, { records: [] });
+});
+
 const DENIED = compiled(
   `{ allow: { app_labels: { "*": "*" }, mcp: { tools: ["*"], resources: ["*"] } },
      deny: { mcp: { resources: ["file:///secret/*", "docs://Host/a b", "https://host/x", "https://host/get?secret=1"] } } }`,
