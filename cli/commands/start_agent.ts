@@ -1,10 +1,12 @@
 /** `app-agent start`: authority, relay and agent, in one process or each in its own. */
 import { createAdmin, serveAdmin } from "../../identity/authority/admin/mod.ts";
+import { trustedCertificates } from "../../identity/authority/mod.ts";
 import { caPin } from "../../identity/mod.ts";
 import type { Clock, Log } from "../../identity/mod.ts";
 import type { Agent } from "../../relay/agent/mod.ts";
 import type { ClusterConfig } from "../config/teleport_yaml.ts";
 import { AgentAnswers } from "./_agent_answers.ts";
+import { clusterGreeting } from "./_cluster_greeting.ts";
 import type { AgentHome, RelayHome } from "./_home.ts";
 import { localAgentHome, type LocalHost, localRelayHome } from "./_local_home.ts";
 import { type Answers, remoteAgentHome, remoteRelayHome } from "./_remote_home.ts";
@@ -137,7 +139,13 @@ async function administer(
   resources.defer(() => admin.close());
   const address = relayAddress ?? publicAddress(config, listener!.address);
   await cluster.store.update((tx) => tx.put("settings", "public_address", { address }));
-  host.stdout.write(greeting(cluster, config, address));
+  host.stdout.write(clusterGreeting({
+    name: cluster.name,
+    address,
+    dataDir: config.dataDir,
+    caPins: trustedCertificates(cluster.keys, "host").map(caPin),
+    configFile: config.file,
+  }));
 }
 
 /** The address to tell machines; where the port listens, when the configuration names none. */
@@ -149,27 +157,6 @@ function publicAddress(
   if (first === undefined) return `${host.includes(":") ? `[${host}]` : host}:${port}`;
   // Without a port it would be taken for 443.
   return /:[0-9]+$/.test(first) ? first : `${first}:${port}`;
-}
-
-function greeting(
-  cluster: RunningAuthority["cluster"],
-  config: ClusterConfig,
-  address: string,
-): string {
-  const tctl = config.file === undefined ? "tctl" : `tctl -c ${config.file}`;
-  return [
-    `Cluster ${cluster.name} is ready.`,
-    `  address   ${address}`,
-    `  data      ${config.dataDir}`,
-    `  CA pin    ${caPin(cluster.keys.host.certificate)}`,
-    "",
-    "Next, in another terminal on this machine:",
-    `  ${tctl} create -f role.yaml                      which servers and tools`,
-    `  ${tctl} bots add example --roles=example-role    a machine, and its one-time token`,
-    `  ${tctl} status                                   how the cluster is`,
-    "",
-    "",
-  ].join("\n");
 }
 
 function joinedGreeting(

@@ -1,5 +1,6 @@
 /** The authority: who may have a certificate, and what it says. Heavy to load. */
 export type { Cluster } from "./cluster.ts";
+export { trustedCertificates } from "./cluster_keys.ts";
 export { hostId } from "./host_id.ts";
 export { presentRelay } from "./hosts/present_relay.ts";
 export { clusterFacts } from "./stream/cluster_facts.ts";

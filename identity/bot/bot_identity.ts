@@ -3,7 +3,7 @@ import type { AuthorityClient, ConnectOptions, Trust } from "../authority/client
 import type { ChallengeRequest, IssuedCertificates, JoinRequest } from "../authority/api.ts";
 import type { Clock } from "../clock.ts";
 import type { Destination } from "../destination/destination.ts";
-import { IdentityError } from "../error.ts";
+import { IdentityError, type IdentityErrorCode } from "../error.ts";
 import { freshLife, identityExpiry } from "../identity_check.ts";
 import type { IdentityFile } from "../identity_file.ts";
 import type { Log } from "../log.ts";
@@ -137,7 +137,9 @@ export async function openBotIdentity(options: BotIdentityOptions): Promise<BotI
     } catch (error) {
       if (!isOver(error) && (isValid() || isPassing(error) || isLocked(error))) throw error;
       log.warn("the identity cannot be renewed any more, joining anew", { found: String(error) });
-      return await joinAnew();
+      return await joinAnew().catch((refused) => {
+        throw endedFor(current, refused);
+      });
     }
   }
 
@@ -259,6 +261,24 @@ async function tokenOrExplain(
     { hint },
   );
 }
+
+/** A token that did its work once is of no use when an identity has ended: what is needed is said. */
+function endedFor(identity: IdentityFile, refused: unknown): unknown {
+  if (!(refused instanceof IdentityError) || !SPENT_TOKEN.has(refused.code)) return refused;
+  const expiry = identityExpiry(identity).toISOString();
+  return new IdentityError(
+    refused.code,
+    `The bot's identity ended at ${expiry}, and its token joins no more (${refused.message}): make ` +
+      "another with `tctl tokens add --type=bot --bot=NAME`, put it in onboarding.token, and reload",
+    { hint: "A longer credential_ttl leaves more time to a machine that sleeps", cause: refused },
+  );
+}
+
+const SPENT_TOKEN: ReadonlySet<string> = new Set<IdentityErrorCode>([
+  "JOIN_REFUSED",
+  "JOIN_TOKEN_EXPIRED",
+  "JOIN_TOKEN_USED",
+]);
 
 /** A secret may be in a file; the name of a token is only a name. */
 function tokenOf({ joinMethod, token }: Onboarding): Promise<string> {

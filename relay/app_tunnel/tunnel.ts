@@ -77,8 +77,7 @@ export class Tunnel {
       proxy,
       log,
       identity: undefined,
-      // It has no path; in hints it stands for one of the bot's.
-      identityPath: "IDENTITY",
+      identityPath: undefined,
       options: {
         // A client over HTTP is told that its session is gone, and begins another.
         reconnect: false,

@@ -30,7 +30,8 @@ export interface Failure {
 export interface Surroundings {
   readonly app: string;
   readonly proxy: string;
-  readonly identityPath: string;
+  /** `undefined` in a tunnel: whoever calls there has no identity, and tbot is to be seen to. */
+  readonly identityPath: string | undefined;
 }
 
 /** The failure behind whatever was thrown on the way to a session. */
@@ -46,7 +47,9 @@ export function failureOf(error: unknown, around: Surroundings): Failure {
   return {
     prefix: "MCP_REQUEST_FAILED",
     sentence: `Cannot reach app "${around.app}": an unexpected failure`,
-    hint: "Run the command again with --debug and look at what it writes to stderr",
+    hint: around.identityPath === undefined
+      ? SEE_TBOT
+      : "Run the command again with --debug and look at what it writes to stderr",
   };
 }
 
@@ -181,6 +184,7 @@ function fix(code: IdentityErrorCode, around: Surroundings): string | undefined 
     case "CERTIFICATE_INVALID":
     case "IDENTITY_FILE_INVALID":
     case "IDENTITY_FILE_MISSING":
+      if (around.identityPath === undefined) return SEE_TBOT;
       return `Renew ${around.identityPath} by starting its bot again: systemctl restart tbot`;
     case "REISSUE_DENIED":
       return "Set allow_reissue: true on the identity output in tbot's configuration, then run: " +
@@ -193,9 +197,15 @@ function fix(code: IdentityErrorCode, around: Surroundings): string | undefined 
   }
 }
 
-function listApps({ identityPath, proxy }: Surroundings): string {
+function listApps({ app, identityPath, proxy }: Surroundings): string {
+  if (identityPath === undefined) {
+    return `Give the bot a role that reaches "${app}", or correct app_name of the tunnel in tbot's ` +
+      "configuration";
+  }
   return `See what you may reach: tsh mcp ls -i ${identityPath} --proxy ${proxy}`;
 }
 
+const SEE_TBOT =
+  "See why in the log of tbot, which has the identity of this tunnel: journalctl -u tbot";
 const RESTART = "Start this MCP server again in your client";
 const AGAIN = "Try again; the session is opened anew";

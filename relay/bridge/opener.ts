@@ -67,7 +67,7 @@ export class Opener {
   /** What is known stays good until it expires, whatever became of the file. */
   async #currentIdentity(): Promise<IdentityFile> {
     const { identity, identityPath, log, options } = this.#options;
-    const read = options?.readIdentity ?? (() => readIdentityFile(identityPath));
+    const read = options?.readIdentity ?? (() => readIdentityFile(identityPath ?? ""));
     if (this.#identity === undefined) return identity ?? await read();
     try {
       return await read();

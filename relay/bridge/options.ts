@@ -10,8 +10,8 @@ import type {
 export interface BridgeOptions {
   /** Read already; `undefined` to have it read for the first session. */
   readonly identity: IdentityFile | undefined;
-  /** Where it is, and is read again for a later session. */
-  readonly identityPath: string;
+  /** Where it is, and is read again for a later session; nowhere in a tunnel, see `readIdentity`. */
+  readonly identityPath: string | undefined;
   /** `host:port` of the cluster's public port. */
   readonly proxy: string;
   readonly app: string;

@@ -34,6 +34,7 @@ test("what stays at its place goes on through a reload, whatever its name and it
   assert.equal(bot.status.typeOf("application-tunnel-3"), "application-tunnel");
   assert.equal(bot.status.ready, true);
   assert.equal(await bot.clock.step(4), 10 * 60_000);
+  await bot.clock.asleep(4);
 });
 
 test("a service that is in the file no more ends, and its port is free for another", async (context) => {

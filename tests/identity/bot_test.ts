@@ -391,7 +391,12 @@ test("an expired identity joins again, and without a token says what is missing"
     message:
       "Cannot renew: the stored identity expired at 2026-11-23T13:00:00.000Z, and no join token is configured",
   });
-  await assert.rejects(bot.once(), { code: "JOIN_TOKEN_USED" });
+  await assert.rejects(bot.once(), {
+    code: "JOIN_TOKEN_USED",
+    message: "The bot's identity ended at 2026-11-23T13:00:00.000Z, and its token joins no more " +
+      "(Cannot join: the token has been used): make another with " +
+      "`tctl tokens add --type=bot --bot=NAME`, put it in onboarding.token, and reload",
+  });
   bot.authority.addToken("second-token");
   await bot.once({ token: "second-token" });
   assert.equal(bot.stored().notAfter.toISOString(), "2026-11-23T14:01:00.000Z");

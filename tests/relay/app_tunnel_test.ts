@@ -11,7 +11,7 @@ import {
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 // @ts-types="@modelcontextprotocol/sdk/client/streamableHttp"
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import { silentLog } from "../../identity/mod.ts";
+import { IdentityError, type IdentityErrorCode, silentLog } from "../../identity/mod.ts";
 import { Tunnel, type TunnelOptions } from "../../relay/app_tunnel/mod.ts";
 import type { Json } from "../support/bridge_client.ts";
 import { test, type TestContext } from "../support/harness.ts";
@@ -429,6 +429,25 @@ test("a tunnel with no identity yet says so, and works once it has one", async (
   tunnel.use(await testIdentity(cluster));
   await http.initialize();
   assert.equal(textOf((await http.call(1, "echo", { text: "a" })).messages[0]), "a");
+});
+
+test("what fails in a tunnel is told in words of tbot, and not of commands that nobody ran", async (context) => {
+  const cases: [IdentityErrorCode, RegExp][] = [
+    ["CERTIFICATE_EXPIRED", /log of tbot.*journalctl -u tbot$/],
+    ["CERTIFICATE_INVALID", /log of tbot/],
+    ["ACCESS_DENIED", /role that reaches "fixture", or correct app_name of the tunnel/],
+  ];
+  const { cluster, http } = await start(context);
+  for (const [code, hint] of cases) {
+    cluster.authority.refuse = new IdentityError(code, "no");
+    const { messages: [answer] } = await http.post({
+      id: 0,
+      method: "initialize",
+      params: INITIALIZE,
+    });
+    assert.match(answer.error.message, hint);
+    assert.doesNotMatch(answer.error.message, /IDENTITY|undefined|tsh/);
+  }
 });
 
 test("two tunnels cannot have one port, and the second says so", async (context) => {
