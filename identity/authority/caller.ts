@@ -128,7 +128,7 @@ export async function recordRefusal(
   await audit.append({
     type: "auth",
     code: "T3007W",
-    ...("bot" in claims ? botFields(claims) : {}),
+    ...("bot" in claims ? botFields(claims) : { host_id: claims.host }),
     spiffe_id: spiffeId,
     cert_kind: claims.kind,
     success: false,

@@ -131,6 +131,19 @@ test("a locked host may do nothing, and nobody is sent to it", async (context) =
   assert.equal(authority.cluster.view.agentOf("files"), undefined);
   const { publicKey } = generateKeyPair();
   await assert.rejects(client.renew({ publicKey }), { code: "LOCKED", message: /stolen/ });
+  await assert.rejects(client.presentRelay([]), { code: "ACCESS_DENIED" });
+  const events = (await authority.cluster.store.latestEvents(100)).map(({ event }) => event);
+  const refusals = events.filter(({ type }) => type === "auth");
+  assert.deepEqual(refusals.map(({ reason }) => reason), ["LOCKED", "ACCESS_DENIED"]);
+  for (const event of refusals) {
+    assert.deepEqual([event["code"], event["host_id"], event["cert_kind"], event["success"]], [
+      "T3007W",
+      host,
+      "host",
+      false,
+    ]);
+    assert.match(String(event["addr.remote"]), /127\.0\.0\.1/);
+  }
   await admin.removeResource({ kind: "lock", name });
   assert.equal((await client.renew({ publicKey })).host, host);
   assert.notEqual(authority.cluster.view.agentOf("files"), undefined);

@@ -82,7 +82,8 @@ export const EVENTS: Readonly<Record<EventType, readonly EventFields[]>> = {
   auth: [
     {
       code: "T3007W",
-      fields: `${BOT} spiffe_id cert_kind success error reason addr.remote`,
+      fields: "user? user_kind? bot_name? bot_instance_id? host_id? spiffe_id cert_kind success " +
+        "error reason addr.remote",
     },
   ],
   "cert.create": [

@@ -1,7 +1,7 @@
 import { lockedError } from "../../access/locked.ts";
 import { IdentityError } from "../../error.ts";
-import { readCertificate, verifyCertificate } from "../../x509/mod.ts";
-import { type Connection, type HostKind, whyNone, wrongKind } from "../caller.ts";
+import { type CertificateInfo, readCertificate, verifyCertificate } from "../../x509/mod.ts";
+import { type Connection, type HostKind, recordRefusal, whyNone, wrongKind } from "../caller.ts";
 import type { Cluster, HostItem, JoinedRole } from "../cluster.ts";
 import { trustedCertificates } from "../cluster_keys.ts";
 
@@ -18,14 +18,30 @@ const ROLES: Readonly<Record<HostKind, readonly JoinedRole[]>> = {
   host: ["agent", "relay"],
 };
 
-/** Judges the client certificate of one request as that of a host. */
+/**
+ * Judges the client certificate of one request as that of a host. Whoever has a certificate of the
+ * cluster and is refused is recorded, as `identifyCaller` does.
+ */
 export async function identifyHost(
   cluster: Cluster,
-  { peer, stranger }: Connection,
+  { peer, remote, stranger }: Connection,
   kind: HostKind,
 ): Promise<HostCaller> {
   if (!peer) throw await whyNone(cluster, stranger, kind);
   const certificate = readCertificate(peer);
+  try {
+    return await judge(cluster, certificate, kind);
+  } catch (error) {
+    await recordRefusal(cluster, certificate, { error, remote });
+    throw error;
+  }
+}
+
+async function judge(
+  cluster: Cluster,
+  certificate: CertificateInfo,
+  kind: HostKind,
+): Promise<HostCaller> {
   const { claims } = certificate;
   const role = claims.kind === "host" && ROLES[kind].find((each) => each === claims.role);
   if (claims.kind !== "host" || !role) throw wrongKind(claims, kind);
