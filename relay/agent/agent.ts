@@ -242,6 +242,7 @@ export class Agent {
     const verdict = judge(claims, this.#options.view);
     if (verdict.kind === "refused") return verdict;
     const connection: Connection = { ...greeted, address, verdict };
+    this.#unreached.heardOf(claims);
     if (hello.resume?.session !== undefined) return this.#resume(hello.resume.session, connection);
     const limits = this.#limitsOf(verdict.app);
     const { sessionsPerApp } = limits;

@@ -139,6 +139,11 @@ export class Session implements ChannelHandlers {
     return this.#connection.address;
   }
 
+  /** While the bridge is away: its machine is there, so it comes back soon or never. */
+  hasten(): void {
+    this.#absence.hasten();
+  }
+
   /** Whether whoever holds this certificate, and has said this, may go on with the session. */
   mayResume({ hello, admission }: Connection): boolean {
     const { app, bot, instance } = admission.claims;

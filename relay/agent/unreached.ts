@@ -1,4 +1,7 @@
-/** Sessions whose bridge is away: few, small, and the first to go when there is no room. */
+/**
+ * Sessions whose bridge is away: few, small, and the first to go when there is no room. Whoever has
+ * the most gives way first, so that a bot whose bridges die again and again costs nobody else theirs.
+ */
 import type { SessionClaims } from "../../identity/mod.ts";
 import type { LimitName } from "../limit.ts";
 import type { End } from "../wire/handshake.ts";
@@ -16,6 +19,8 @@ export interface Keepable {
   /** Bytes of messages. */
   readonly held: number;
   end(end: End, because: string): void;
+  /** The bridge's machine is there: whoever is alive on it comes back soon. */
+  hasten(): void;
 }
 
 export class Unreached {
@@ -41,14 +46,23 @@ export class Unreached {
     this.#sessions.delete(session);
   }
 
-  /** Ends those that were lost first while there are too many or they hold too much. */
+  /** A bridge has come from the machine of this bot instance. */
+  heardOf({ bot, instance }: SessionClaims): void {
+    for (const session of this.#sessions) {
+      const { claims } = session;
+      if (claims.bot === bot && claims.instance === instance) session.hasten();
+    }
+  }
+
+  /** Ends some while there are too many or they hold too much. */
   check(): void {
     const { unreachedBytes, unreachedSessions } = this.#limits;
     while (this.#sessions.size > unreachedSessions) {
-      this.#endFirst("unreached_sessions", "Too many sessions wait for their bridges");
+      this.#endFirst(() => 1, "unreached_sessions", "Too many sessions wait for their bridges");
     }
     while (this.#sessions.size > 0 && this.#held() > unreachedBytes) {
-      this.#endFirst("unreached_memory", "Sessions that wait for their bridges hold too much");
+      const message = "Sessions that wait for their bridges hold too much";
+      this.#endFirst(({ held }) => held, "unreached_memory", message);
     }
   }
 
@@ -68,9 +82,17 @@ export class Unreached {
     return sum;
   }
 
-  #endFirst(limit: LimitName, message: string): void {
-    const [first] = this.#sessions;
-    if (first) this.#end(first, limit, message);
+  /** The one that was lost first of the bot that has the most. */
+  #endFirst(weight: (session: Keepable) => number, limit: LimitName, message: string): void {
+    const sums = new Map<string, number>();
+    for (const session of this.#sessions) {
+      const { bot } = session.claims;
+      sums.set(bot, (sums.get(bot) ?? 0) + weight(session));
+    }
+    const most = Math.max(...sums.values());
+    for (const session of this.#sessions) {
+      if (sums.get(session.claims.bot) === most) return this.#end(session, limit, message);
+    }
   }
 
   #end(session: Keepable, limit: LimitName, message: string): void {

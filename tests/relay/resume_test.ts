@@ -464,6 +464,38 @@ test("only so many sessions wait for their bridges: who was lost first goes firs
   await second!.call(1, "echo", { text: "on" });
 });
 
+test("a bridge that dies again and again costs no other bot its session", async (context) => {
+  const { cluster } = await setUp(context, { limits: { unreachedSessions: 3 } });
+  const asleep = await new Traveller(cluster).open({ claims: { bot: "sleeper" } });
+  await asleep.lose();
+  for (let i = 0; i < 6; i++) await (await new Traveller(cluster).open()).lose();
+  while (cluster.agent.sessions > 3) await turn();
+  await asleep.resume({}, { claims: { bot: "sleeper" } });
+  await asleep.call(1, "echo", { text: "on" });
+});
+
+test("what a killed bridge leaves ends soon after its machine was heard of again", async (context) => {
+  const clock = new ManualClock();
+  const { cluster, traveller: killed } = await setUp(context, { clock });
+  await killed.open();
+  await killed.lose();
+  const elsewhere = await new Traveller(cluster).open({ claims: { instance: "ef".repeat(16) } });
+  clock.advance(700_000);
+  assert.equal(cluster.agent.sessions, 2);
+  const next = await new Traveller(cluster).open();
+  await clock.sleeping(600_000);
+  clock.advance(599_999);
+  assert.equal(cluster.agent.sessions, 3);
+  clock.advance(1);
+  while (cluster.agent.sessions > 2) await turn();
+  // Those that are there stay, and one that comes back in time is kept again as before.
+  await next.lose();
+  await next.resume();
+  clock.advance(700_000);
+  await next.call(1, "echo", { text: "on" });
+  await elsewhere.call(1, "echo", { text: "on" });
+});
+
 test("sessions that wait hold only so much, and never more than a window each", async (context) => {
   const { cluster, traveller } = await setUp(context, { limits: { unreachedBytes: 2 * MIB } });
   await traveller.open();
