@@ -452,6 +452,24 @@ export class Session implements ChannelHandlers {
         if (close) this.end(close);
       },
     });
+    if (!close) this.#upstream?.recall?.((request) => this.#mayGo(request));
+  }
+
+  /** Whether a request that waits at the server's door may still go in; if not, it is answered. */
+  #mayGo(request: Uint8Array): boolean {
+    const { length: bytes } = request;
+    const record: GateRecord = { kind: "request", from: "client", outcome: "forwarded", bytes };
+    const step = this.#gate.late(request, record);
+    if (step === undefined) return true;
+    const { records, reply } = step;
+    this.#options.observer?.noted(records);
+    const ready = this.#recorder.messages(records);
+    this.#fromServer.push({
+      ready,
+      bytes: 0,
+      act: () => void (reply && this.#exchange.send(reply)),
+    });
+    return false;
   }
 
   #fail(error: unknown): void {

@@ -31,7 +31,8 @@ export function judgeLate(
     default:
       return deniedResponse(message, record, context);
   }
-  const judged = judgeRequest(message, context, record.decisionId ?? "");
+  const { decisionId = "" } = state.fromClient.get(message.id) ?? {};
+  const judged = judgeRequest(message, context, decisionId);
   if (judged.pass) return undefined;
   const request = state.fromClient.settle(message.id);
   // Cancelled meanwhile: nobody waits for an answer.

@@ -45,6 +45,11 @@ class PlayedServer implements Upstream {
     this.received.push(Buffer.from(message).toString());
     this.#wake();
   }
+  /** What it keeps for later. */
+  waiting: Uint8Array[] = [];
+  recall(mayGo: (request: Uint8Array) => boolean): void {
+    this.waiting = this.waiting.filter(mayGo);
+  }
   room = () => this.congested ? this.#room.promise : Promise.resolve();
   /** Takes what comes again. */
   relax(): void {
@@ -262,6 +267,24 @@ test("a call that waits while its tool is taken away does not reach the server",
   const [refused] = cluster.audit.events.filter(({ code }) => code === "PMCP001E");
   assert.equal(refused?.["decision_id"], recorded()[1]?.["decision_id"]);
   assert.equal(session.ended, false);
+});
+
+test("a call that waits for its turn at the server is taken back with its tool", async (context) => {
+  const { bridge, cluster, server } = await start(context);
+  for (const [id, name] of [[1, "echo"], [2, "read"]] as const) {
+    bridge.channel.send(line({ id, method: "tools/call", params: { name } }));
+  }
+  await server.until(() => server.received.length === 2);
+  server.waiting = server.received.map((text) => Buffer.from(text));
+  cluster.view.change(() => cluster.view.roles.set("tester", testRole("tester", ["read"])));
+  assert.deepEqual(server.waiting.map(String), [server.received[1]]);
+  await bridge.until(() => bridge.received === 1);
+  const { id, error } = JSON.parse(bridge.last);
+  assert.deepEqual([id, error.code], [1, -32602]);
+  const [asked, refused] = cluster.audit.events.filter(({ decision_id }) =>
+    decision_id !== undefined && String(error.data).includes(String(decision_id))
+  );
+  assert.deepEqual([asked?.code, refused?.code], ["TMCP003I", "PMCP001E"]);
 });
 
 test("requests are recorded with the headers of now, and answers without", async (context) => {

@@ -57,6 +57,32 @@ test("a redirect is not followed: what the agent adds is for one server", async 
   assert.equal(other.seen.length, 0);
 });
 
+test("a request that waits for its turn can be taken back, and one that has left cannot", async (context) => {
+  const first = Promise.withResolvers<Seen>();
+  const { server, reached, upstream } = await open(
+    (seen) => {
+      if (seen.body.id === 1) first.resolve(seen);
+      else json(seen.response, result(seen.body.id));
+    },
+    context,
+    { limits: { concurrentRequests: 1 } },
+  );
+  const asked = [1, 2, 3].map((id) => reached.request(id, "tools/call", { _meta: MODERN_META }));
+  const { response } = await first.promise;
+  const offered: number[] = [];
+  upstream.recall((request) => {
+    const { id } = JSON.parse(new TextDecoder().decode(request));
+    offered.push(id);
+    return id !== 2;
+  });
+  assert.deepEqual(offered, [2, 3]);
+  json(response, result(1));
+  await Promise.all([asked[0], asked[2]]);
+  assert.deepEqual(server.seen.map(({ body }) => body.id), [1, 3]);
+  // Nobody but who took it back answers it.
+  assert.deepEqual(reached.heard.map((line) => JSON.parse(line).id), [1, 3]);
+});
+
 for (const transport of ["streamable HTTP", "SSE"]) {
   test(`withdrawals that a server over ${transport} never answers take few connections`, async (context) => {
     let open = 0;

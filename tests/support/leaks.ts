@@ -57,11 +57,17 @@ export interface LeakReport {
   readonly slowest: number;
 }
 
+export interface LeakOptions {
+  readonly say?: (line: string) => void;
+  /** The life of the certificates that expire; all sessions of a batch are opened in less. */
+  readonly expiry?: string;
+}
+
 /** Plays at least this many sessions, seventeen at a time; throws when anything of a batch stays. */
 export async function playLeaks(
   context: TestContext,
   sessions: number,
-  say: (line: string) => void = () => {},
+  { say = () => {}, expiry = "6s" }: LeakOptions = {},
 ): Promise<LeakReport> {
   const run = randomUUID();
   const guide = await Guide.start(context, {
@@ -72,7 +78,10 @@ export async function playLeaks(
   });
   await guide.join();
   guide.write("nothing.yaml", GUIDE_ROLE.replace("example-role", "nothing").replace("dev", "none"));
-  guide.write("short.yaml", GUIDE_ROLE.replace("spec:", "spec:\n  options: {max_session_ttl: 6s}"));
+  guide.write(
+    "short.yaml",
+    GUIDE_ROLE.replace("spec:", `spec:\n  options: {max_session_ttl: ${expiry}}`),
+  );
   await guide.tctl("create", "nothing.yaml");
   const cutter = await Cutter.open(context, guide.cluster.proxy);
   const ends: Record<string, number> = {};

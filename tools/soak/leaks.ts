@@ -3,6 +3,9 @@
 import process from "node:process";
 import { type LeakReport, playLeaks } from "../../tests/support/leaks.ts";
 
+/** Long enough to open a batch on a busy machine. */
+const EXPIRY = "20s";
+
 const sessions = Number(process.argv[2] ?? 1000);
 const cleanups: (() => unknown)[] = [];
 try {
@@ -10,7 +13,7 @@ try {
     cleanup: (fn: () => unknown) => void cleanups.push(fn),
     signal: new AbortController().signal,
   };
-  print(await playLeaks(context, sessions, (line) => console.log(line)));
+  print(await playLeaks(context, sessions, { say: (line) => console.log(line), expiry: EXPIRY }));
 } catch (error) {
   console.error(String(error));
   process.exitCode = 1;

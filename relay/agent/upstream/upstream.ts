@@ -10,6 +10,11 @@ export interface Upstream {
   readonly congested: boolean;
   /** Resolves when the server takes more; also when it never will again. */
   room(): Promise<void>;
+  /**
+   * Takes back each request that waits here and has not left, unless `mayGo` lets it; whoever asks
+   * answers those. What is with the server, or on its way, is not here any more.
+   */
+  recall?(mayGo: (request: Uint8Array) => boolean): void;
   /** The id that the server has given to the session, if its transport has such. */
   readonly sessionId?: string | undefined;
   /** Bytes of messages that it keeps, in either direction. */

@@ -117,6 +117,13 @@ export abstract class HttpServer implements Upstream {
     else this.warn("Dropped a notification for an MCP server: too much waits to be sent");
   }
 
+  recall(mayGo: (request: Uint8Array) => boolean): void {
+    for (const call of this.calls.all()) {
+      // A settled call gives its turn to the next one.
+      if (!call.started && !mayGo(call.message.bytes)) this.calls.settle(call);
+    }
+  }
+
   get congested(): boolean {
     return this.#unsent.congested;
   }
