@@ -20,8 +20,11 @@ interface Act {
   play(): Promise<void>;
 }
 
-/** Long enough that whoever waits has to notice by itself: this many times the longest outage. */
-const GONE = 15;
+/**
+ * Milliseconds, many times the longest outage: whoever waits has to notice by itself. It ends before
+ * certificates do.
+ */
+const gone = ({ longest }: Dice) => Math.min(15 * longest, 75_000);
 
 /** One in so many draws. */
 const RARELY = 250;
@@ -63,7 +66,7 @@ const FAULTS: Readonly<Record<string, (stage: Stage, dice: Dice) => Act>> = {
   "link slow": ({ machines }, dice) => narrowed(one(machines, dice), SLOW, dice),
   "link lossy": ({ machines }, dice) => narrowed(one(machines, dice), LOSSY, dice),
   "link one-way": ({ machines }, dice) => narrowed(one(machines, dice), SHUT, dice),
-  "link gone": ({ machines }, dice) => cut(one(machines, dice), GONE * dice.longest),
+  "link gone": ({ machines }, dice) => cut(one(machines, dice), gone(dice)),
 };
 
 const KINDS = Object.keys(FAULTS);
