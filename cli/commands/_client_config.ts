@@ -14,6 +14,8 @@ export type JsonFormat = "auto" | "pretty" | "compact" | "none";
 export interface ClientPlaces {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly platform: string;
+  /** The names in a folder; none if it is not there. */
+  readonly list?: (folder: string) => readonly string[];
 }
 
 export interface ClientFile {
@@ -26,7 +28,8 @@ export interface ClientFile {
 const MAX_BYTES = 16 * 1024 * 1024;
 
 /** The file of a client that is known by name, or at a path. */
-export function clientFile(client: string, { env, platform }: ClientPlaces): ClientFile {
+export function clientFile(client: string, places: ClientPlaces): ClientFile {
+  const { env, platform } = places;
   // By the system that is asked about: tests ask about all of them.
   const { isAbsolute, join, resolve, sep } = platform === "win32" ? path.win32 : path.posix;
   const home = (platform === "win32" ? env["USERPROFILE"] : env["HOME"]) ?? "";
@@ -52,7 +55,22 @@ export function clientFile(client: string, { env, platform }: ClientPlaces): Cli
     const variable = platform === "win32" ? "USERPROFILE" : "HOME";
     throw refusal(client, `${variable} is not set`, "Name the file by its path instead");
   }
-  return known[client]!;
+  const file = known[client]!;
+  return client === "claude" && platform === "win32" ? packaged(file, home, places) : file;
+}
+
+/**
+ * Claude Desktop from the Store is a package: what it writes below `%APPDATA%` goes to a folder of
+ * its own, and what is not there it reads from the one that everybody sees.
+ */
+function packaged(file: ClientFile, home: string, { env, list = () => [] }: ClientPlaces) {
+  const { basename, dirname, join } = path.win32;
+  const packages = join(env["LOCALAPPDATA"] || join(home, "AppData", "Local"), "Packages");
+  const own = list(packages).filter((name) => /^Claude_/i.test(name)).sort()
+    .map((name) => join(packages, name, "LocalCache", "Roaming", "Claude", basename(file.path)));
+  const isThere = (each: string) => list(dirname(each)).includes(basename(each));
+  const used = own.find(isThere) ?? (isThere(file.path) ? file.path : own[0] ?? file.path);
+  return { ...file, path: used };
 }
 
 /** What becomes of the servers in the file; each function may change what it is given. */

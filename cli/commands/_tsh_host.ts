@@ -9,6 +9,7 @@ export interface TshHost {
   readonly stdin: Readable;
   readonly stdout: Writable;
   readonly stderr: { write(text: string): unknown };
+  readonly isTty: { readonly stdin: boolean };
   readonly clock: Clock;
   /** Aborted when the process is asked to end. */
   readonly signal: AbortSignal;

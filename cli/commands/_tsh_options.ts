@@ -17,6 +17,11 @@ export function surroundings(
   host: TshHost,
   doing: string,
 ): { readonly identityPath: string; readonly proxy: string } {
+  if (options.insecure) {
+    throw new IdentityError("BAD_REQUEST", `Cannot ${doing}: --insecure would turn nothing off`, {
+      hint: "Leave it out: the identity file has the CAs that the cluster is verified by",
+    });
+  }
   const identityPath = options.identity || host.env["TELEPORT_IDENTITY_FILE"];
   if (!identityPath) {
     throw new IdentityError("BAD_REQUEST", `Cannot ${doing}: no identity is given`, {
@@ -33,10 +38,8 @@ export function surroundings(
 }
 
 /** The log of a command. */
-export function openLog({ debug, insecure, logFormat }: TshOptions, host: TshHost): Log {
-  const log = host.openLog({ debug: debug === true, format: logFormat });
-  if (insecure) log.debug("The cluster is verified all the same: the identity file has its CAs");
-  return log;
+export function openLog({ debug, logFormat }: TshOptions, host: TshHost): Log {
+  return host.openLog({ debug: debug === true, format: logFormat });
 }
 
 type Log = ReturnType<TshHost["openLog"]>;

@@ -44,6 +44,9 @@ export async function tsh(host: TshHost): Promise<number> {
     .option("--query <predicate>", 'those for which it holds, such as labels.env == "dev"')
     .option("--client-config <client>", "write it: claude, claude-code, cursor, vscode or a path")
     .option("--remove", "take the entry (or with --all every one of ours) out of that file")
+    .addOption(
+      new Option("-H, --header <header...>", "refused: headers are the agent's").hideHelp(),
+    )
     .option("--auto-reconnect", "entries that go on when a session is lost (default)")
     .option("--no-auto-reconnect", "entries that end with their session")
     .addOption(
@@ -105,7 +108,7 @@ function tshRoot({ stdout, stderr }: TshHost) {
     .description("Reaches the MCP servers of the cluster with an identity that tbot keeps")
     .option("-i, --identity <path>", "identity file that tbot has written")
     .option("--proxy <host:port>", "public address of the cluster")
-    .addOption(new Option("--insecure", "accepted, without effect").hideHelp())
+    .addOption(new Option("--insecure", "refused: the cluster is always verified").hideHelp())
     .option("-d, --debug", "log in detail")
     .addOption(
       new Option("--log-format <format>", "format of the log").choices(["text", "json"] as const),

@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { resolve } from "node:path";
 import process from "node:process";
 import { IdentityError } from "../../identity/mod.ts";
@@ -20,6 +21,8 @@ export interface ConfigCommand extends TshOptions, Pick<AppSelection, "labels" |
   readonly all?: boolean | undefined;
   /** Takes entries out instead of writing them. */
   readonly remove?: boolean | undefined;
+  /** Refused: headers are the agent's. */
+  readonly header?: readonly string[] | undefined;
   /** `false` writes entries that end with their session. */
   readonly autoReconnect?: boolean | undefined;
   /** A client's name, or the path of its file; without it the entries are printed. */
@@ -32,6 +35,11 @@ const PREFIX = "teleport-mcp-";
 
 /** `tsh mcp config`: entries for an MCP client's configuration, printed, written or removed. */
 export async function config(command: ConfigCommand, host: TshHost): Promise<void> {
+  if (command.header !== undefined) {
+    throw new IdentityError("BAD_REQUEST", "Cannot write entries with headers of the client's", {
+      hint: "What a server is sent stands in the app's rewrite.headers, at its agent",
+    });
+  }
   checkSelectors(command);
   if (command.remove) return await remove(command, host);
   const where = surroundings(command, host, "write the configuration");
@@ -92,6 +100,14 @@ function entry(
   return { command, args };
 }
 
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
 /** Needs no cluster, so that what is left of one can be taken away; by name, or all of them. */
 async function remove(command: ConfigCommand, host: TshHost): Promise<void> {
   const { all, app } = command;
@@ -116,7 +132,7 @@ async function update(
   host: TshHost,
   change: ChangeServers,
 ): Promise<void> {
-  const file = clientFile(clientConfig, { env: host.env, platform: process.platform });
+  const file = clientFile(clientConfig, { env: host.env, platform: process.platform, list });
   const { after, backup, before, path } = await updateClientFile(file, change, jsonFormat);
   for (const line of lineDiff(before, after)) host.stdout.write(`${visible(line)}\n`);
   host.stdout.write(

@@ -3,7 +3,7 @@
  * the common line is read without the command library, which nothing else here needs.
  */
 import { parseArgs } from "node:util";
-import { type IdentityFile, parseProxy, readIdentityFile } from "../../identity/mod.ts";
+import { type IdentityFile, parseProxy, readIdentityFile, silentLog } from "../../identity/mod.ts";
 import { runBridge } from "../../relay/bridge/mod.ts";
 import type { LogFormat } from "../log.ts";
 import type { TshHost } from "./_tsh_host.ts";
@@ -18,9 +18,15 @@ export interface ConnectCommand extends TshOptions {
 /** Carries messages between stdin, stdout and the app until stdin ends; resolves with the exit code. */
 export async function connect(command: ConnectCommand, host: TshHost): Promise<number> {
   const { app, autoReconnect } = command;
-  const { identityPath, proxy } = surroundings(command, host, `connect to app "${app}"`);
-  // Said at once: later it would look like a failure of the network.
-  parseProxy(proxy);
+  let where: ReturnType<typeof surroundings>;
+  try {
+    where = surroundings(command, host, `connect to app "${app}"`);
+    // Said at once: later it would look like a failure of the network.
+    parseProxy(where.proxy);
+  } catch (failure) {
+    return await refuse(command, failure, host);
+  }
+  const { identityPath, proxy } = where;
   const read = await readOrFail(identityPath);
   const code = await runBridge({
     // An unreadable one is no reason to end: the client would never hear why. The bridge tries
@@ -43,6 +49,28 @@ export async function connect(command: ConnectCommand, host: TshHost): Promise<n
     throw read.failure;
   }
   return code;
+}
+
+/**
+ * A command line that leads nowhere: an MCP client shows its user what a server answers, and seldom
+ * what it prints, so each request is answered with what is wrong. A person reads it at once.
+ */
+async function refuse(command: ConnectCommand, failure: unknown, host: TshHost): Promise<never> {
+  if (!host.isTty.stdin) {
+    await runBridge({
+      identity: undefined,
+      identityPath: command.identity ?? "",
+      proxy: command.proxy ?? "",
+      app: command.app,
+      stdin: host.stdin,
+      stdout: host.stdout,
+      // What is thrown in the end is said on stderr.
+      log: silentLog,
+      signal: host.signal,
+      options: { readIdentity: () => Promise.reject(failure) },
+    });
+  }
+  throw failure;
 }
 
 async function readOrFail(

@@ -142,6 +142,26 @@ for (const [platform, env, client, path, key] of places) {
   });
 }
 
+const ROAMING = "D:\\Roaming\\Claude";
+const PACKAGES = "C:\\Users\\x\\AppData\\Local\\Packages";
+const OWN = `${PACKAGES}\\Claude_pzs8sxrjxfjjc\\LocalCache\\Roaming\\Claude`;
+const DESKTOP = "claude_desktop_config.json";
+const PACKAGE = { [PACKAGES]: ["Microsoft.Paint_8wekyb3d8bbwe", "Claude_pzs8sxrjxfjjc"] };
+const installed: [string, Record<string, readonly string[]>, string][] = [
+  ["nowhere", {}, ROAMING],
+  ["beside other packages", { [PACKAGES]: ["Microsoft.Paint_8wekyb3d8bbwe"] }, ROAMING],
+  ["as a package", PACKAGE, OWN],
+  ["as a package with a file of before", { ...PACKAGE, [ROAMING]: [DESKTOP] }, ROAMING],
+  ["as a package with both", { ...PACKAGE, [ROAMING]: [DESKTOP], [OWN]: [DESKTOP] }, OWN],
+];
+for (const [how, folders, folder] of installed) {
+  test(`on Windows, Claude Desktop that is installed ${how} reads the file in ${folder}`, () => {
+    const list = (folder: string) => folders[folder] ?? [];
+    const { path } = clientFile("claude", { env: WINDOWS, platform: "win32", list });
+    assert.equal(path, `${folder}\\${DESKTOP}`);
+  });
+}
+
 test("a client that is known by name needs a home", () => {
   assert.throws(() => clientFile("claude", { env: {}, platform: "linux" }), /HOME is not set/);
   assert.throws(

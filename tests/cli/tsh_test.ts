@@ -58,6 +58,7 @@ async function setUp(context: TestContext, env: TshHost["env"] = {}) {
     stdin,
     stdout,
     stderr: { write: (text) => warned.push(text) },
+    isTty: { stdin: false },
     clock: systemClock,
     signal: context.signal,
     openLog: () => silentLog,
@@ -309,6 +310,27 @@ test("`tsh mcp connect` answers each request with why the identity cannot be rea
   assert.equal((await ended).code, 0);
 });
 
+for (
+  const [what, line, expected] of [
+    ["no identity", ["a"], /^\[MCP_TELEPORT_ERROR\] .*no identity is given\. Add -i /],
+    ["no cluster", ["-i", "x", "a"], /^\[MCP_TELEPORT_ERROR\] .*no cluster is given\. Add --proxy/],
+    ["a bad address", ["-i", "x", "--proxy=a:b:c", "a"], /^\[MCP_TELEPORT_ERROR\] .*a:b:c/],
+    ["--insecure", ["--insecure", "-i", "x", "--proxy=x:1", "a"], /--insecure .*Leave it out/],
+  ] as const
+) {
+  test(`\`tsh mcp connect\` tells the client what is wrong with its line: ${what}`, async (context) => {
+    const { run, stdin, stdout } = await setUp(context);
+    const answer = new Promise<string>((resolve) => stdout.once("data", (d) => resolve(String(d))));
+    const ended = run("mcp", "connect", ...line);
+    stdin.write('{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}\n');
+    const { error, id } = JSON.parse(await answer);
+    assert.equal(id, 1);
+    assert.match(error.message, expected);
+    stdin.end();
+    await assert.rejects(ended, { code: "BAD_REQUEST" });
+  });
+}
+
 test("`tsh mcp connect` fails in the end if the identity never could be read", async (context) => {
   const { run, stdin } = await setUp(context);
   stdin.end();
@@ -330,13 +352,22 @@ const wrong: Record<string, [string[], { code: string; message?: RegExp }]> = {
     ["mcp", "ls", "-i", "/nowhere/identity", "--proxy=x:1"],
     { code: "IDENTITY_FILE_MISSING" },
   ],
+  "--insecure": [["mcp", "ls", "--insecure", "-i", "x", "--proxy=x:1"], {
+    code: "BAD_REQUEST",
+    message: /--insecure would turn nothing off/,
+  }],
+  "headers of the client": [["mcp", "config", "-H", "K: V", "-i", "x", "--proxy=x:1", "a"], {
+    code: "BAD_REQUEST",
+    message: /headers/,
+  }],
   "no app": [["mcp", "connect"], { code: "commander.missingArgument" }],
   "two apps": [["connect", "a", "b"], { code: "commander.excessArguments" }],
   "an unknown option": [["mcp", "ls", "--identiy=x"], { code: "commander.unknownOption" }],
 };
 for (const [what, [args, expected]] of Object.entries(wrong)) {
   test(`tsh refuses ${what}`, async (context) => {
-    const { run, warned } = await setUp(context);
+    const { run, stdin, warned } = await setUp(context);
+    stdin.end();
     await assert.rejects(run(...args), expected);
     assert.equal(warned().startsWith("error: "), expected.code.startsWith("commander."));
   });
