@@ -6,7 +6,13 @@
 import type { ZodType } from "zod";
 import type { IdentityErrorCode } from "../error.ts";
 import type { Admin } from "./admin/admin.ts";
-import { isRemote, operationSchemas, type RemoteOperation } from "./admin/mod.ts";
+import {
+  isRemote,
+  operationAnswers,
+  operationSchemas,
+  operationSummaries,
+  type RemoteOperation,
+} from "./admin/mod.ts";
 import * as answers from "./_answers.ts";
 import * as requests from "./_schemas.ts";
 import type { Calls } from "./api.ts";
@@ -209,3 +215,15 @@ export const ENDPOINTS = {
 /** The operations of the administration that are open to an identity, as far as its roles allow. */
 export const REMOTE_OPERATIONS: readonly RemoteOperation[] =
   (Object.keys(operationSchemas) as (keyof Admin)[]).filter(isRemote);
+
+/** The endpoint of one of them; its body is read from a proven caller alone. */
+export function adminEndpoint(operation: RemoteOperation): Endpoint {
+  return {
+    summary: operationSummaries[operation],
+    caller: "identity",
+    request: operationSchemas[operation] as ZodType,
+    answer: operationAnswers[operation],
+    errors: ["ALREADY_EXISTS", "CONFIG_INVALID", "CONFLICT", "NOT_FOUND", "UNAVAILABLE"],
+    large: true,
+  };
+}

@@ -5,8 +5,15 @@ import type { IdentityErrorCode } from "../error.ts";
 import { VERSION } from "../version.ts";
 import { apiFailure } from "./_answers.ts";
 import { statusOf } from "./_failures.ts";
-import { CALLER_ERRORS, COMMON_ERRORS, type Endpoint, ENDPOINTS } from "./endpoints.ts";
-import { type Route, routeOf, ROUTES } from "./routes.ts";
+import {
+  adminEndpoint,
+  CALLER_ERRORS,
+  COMMON_ERRORS,
+  type Endpoint,
+  ENDPOINTS,
+  REMOTE_OPERATIONS,
+} from "./endpoints.ts";
+import { adminPath, type Route, routeOf, ROUTES } from "./routes.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -20,6 +27,11 @@ export function openapi(): Json {
       const operationId = index === 0 ? name : `${name}${index + 1}`;
       paths[each] = { ...paths[each], [method.toLowerCase()]: operation(operationId, endpoint) };
     }
+  }
+  for (const name of REMOTE_OPERATIONS) {
+    // Some have the name of an endpoint.
+    const operationId = `admin${name[0]!.toUpperCase()}${name.slice(1)}`;
+    paths[adminPath(name)] = { post: operation(operationId, adminEndpoint(name)) };
   }
   return {
     openapi: "3.1.0",

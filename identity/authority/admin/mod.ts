@@ -11,5 +11,6 @@ export type { AdminServer } from "./serve_admin.ts";
 export { administer } from "./remote_admin.ts";
 export { isRemote } from "./_permissions.ts";
 export type { RemoteOperation } from "./_permissions.ts";
+export { operationAnswers, operationSummaries } from "./_answers.ts";
 export { operationSchemas } from "./_schemas.ts";
 export { awaitEnds, summarizeOpen } from "./sessions.ts";
