@@ -24,6 +24,12 @@ import type { ClusterView, Locked, News, Standing } from "./view.ts";
 
 const FOLLOWED: readonly ItemKind[] = ["agent", "app", "approval", "bot", "ca", "lock", "role"];
 
+/**
+ * Milliseconds by which agents of one app may be behind each other: they say that they are there
+ * every 20 s, and one that has missed its turn may have died.
+ */
+const LATE_MS = 25_000;
+
 export interface LiveViewOptions {
   readonly cluster: string;
   readonly store: Pick<Store, "list" | "subscribe">;
@@ -97,20 +103,23 @@ export class LiveView implements ClusterView {
   }
 
   /**
-   * An agent that serves the app, `preferred` if it does and any of several otherwise, and the app as
-   * that agent describes it.
+   * An agent that serves the app, `preferred` if it does and otherwise any of several that have been
+   * heard of lately, and the app as that agent describes it.
    */
   agentOf(
     name: string,
     preferred?: string,
   ): { readonly host: string; readonly app: App } | undefined {
-    const places: { host: string; app: App }[] = [];
+    const places: { host: string; app: App; until: number }[] = [];
     for (const [host, { apps }] of this.#liveAgents()) {
       const app = apps.find((served) => served.name === name);
       if (app && host === preferred) return { host, app };
-      if (app) places.push({ host, app });
+      if (app) places.push({ host, app, until: this.#agents.get(host)!.expires?.getTime() ?? 0 });
     }
-    return places[Math.floor(Math.random() * places.length)];
+    // Those of this process have no lease.
+    const latest = Math.max(...places.map(({ until }) => until));
+    const there = places.filter(({ until }) => until === 0 || until > latest - LATE_MS);
+    return there[Math.floor(Math.random() * there.length)];
   }
 
   /** Agents that are believed to be there, and may be. */

@@ -122,6 +122,29 @@ test("an agent that says nothing is not believed to be there any more", async (c
   assert.equal(authority.cluster.view.agentOf("files"), undefined);
 });
 
+test("of several agents those are named that have been heard of lately, or that have the session", async (context) => {
+  const clock = new ManualClock();
+  const authority = await realAuthority(context, { clock });
+  const apps = { apps: ["files"] };
+  const [dead, alive] = [
+    await authority.joinHost("agent", apps),
+    await authority.joinHost("agent", apps),
+  ];
+  const present = async (...agents: typeof dead[]) => {
+    for (const { client } of agents) await client.presentApps([app("files")]);
+  };
+  const named = () =>
+    new Set(Array.from({ length: 64 }, () => authority.cluster.view.agentOf("files")?.host));
+  await present(dead, alive);
+  assert.equal(named().size, 2, "both are there");
+  for (const wait of [20_000, 5_000]) {
+    clock.advance(wait);
+    await present(alive);
+  }
+  assert.deepEqual([...named()], [alive.host]);
+  assert.equal(authority.cluster.view.agentOf("files", dead.host)?.host, dead.host);
+});
+
 test("a locked host may do nothing, and nobody is sent to it", async (context) => {
   const authority = await realAuthority(context);
   const admin = createAdmin(authority.cluster);
