@@ -1,6 +1,6 @@
 import { Queue } from "../wire/queue.ts";
 
-interface Step {
+export interface Step {
   readonly ready: Promise<unknown> | undefined;
   readonly bytes: number;
   readonly act: () => void | Promise<void>;

@@ -1,83 +1,35 @@
 /**
  * One session: a channel to a bridge, the gate, and the MCP server behind it. Each message is
- * judged when it comes, recorded, and only then passed on, in its order. Nothing of a session
- * outlives it, and its end is always said and always recorded.
+ * judged when it comes, recorded, and only then passed on, in its order; it is judged again if what
+ * the caller may do has changed meanwhile. Nothing of a session outlives it, and its end is always
+ * said and always recorded.
  */
 import type { Buffer } from "node:buffer";
 import { effectivePrincipal } from "../../identity/access/mod.ts";
-import type { Redactor } from "../../identity/audit/mod.ts";
-import type {
-  App,
-  AppLimits,
-  AuditSink,
-  Clock,
-  ClusterView,
-  Log,
-  Principal,
-  SessionClaims,
-} from "../../identity/mod.ts";
+import type { SessionClaims } from "../../identity/mod.ts";
 import type { AppPolicy } from "../../policy/mod.ts";
 import { RelayError } from "../error.ts";
 import type { Gate } from "../gate/gate.ts";
 import type { GateRecord, GateStep, Withheld } from "../gate/step.ts";
-import type { TaskRegistry } from "../gate/tasks.ts";
-import type { SessionObserver } from "../telemetry/observer.ts";
-import type { Channel, ChannelHandlers } from "../wire/channel.ts";
+import type { ChannelHandlers } from "../wire/channel.ts";
 import { Exchange } from "../wire/exchange.ts";
 import { ExcerptWriter } from "../wire/excerpt_writer.ts";
 import { FrameType } from "../wire/frame.ts";
-import type { End, Hello, Resumable } from "../wire/handshake.ts";
+import type { End, Resumable } from "../wire/handshake.ts";
 import { DEFAULT_WINDOW } from "../wire/outbox.ts";
 import { Absence } from "./absence.ts";
-import type { Admission, Verdict } from "./admission.ts";
-import type { CallRates } from "./call_rate.ts";
-import type { Egress } from "./egress.ts";
+import type { Verdict } from "./admission.ts";
 import { failureEnd, upstreamEnd } from "./ends.ts";
 import { SessionEvents } from "./events.ts";
 import { Lane } from "./lane.ts";
 import { Recorder } from "./recorder.ts";
+import { ServerLane } from "./server_lane.ts";
 import { sessionGate } from "./session_gate.ts";
 import { exceeded, SessionTime } from "./session_limits.ts";
+import type { Connection, SessionOptions } from "./session_options.ts";
 import { SessionSecret } from "./session_secret.ts";
 import { Standing } from "./standing.ts";
-import type { ToldDefinitions } from "./told_definitions.ts";
-import type { Unreached } from "./unreached.ts";
-import type { Listened, Upstream, UpstreamHandlers } from "./upstream/upstream.ts";
-
-/** Answers of a server that may wait for their audit records; beyond it the server waits too. */
-const MAX_LANE_BYTES = 4 * 1024 * 1024;
-
-/** A connection of a session, and what was proved and said on it. */
-export interface Connection {
-  readonly admission: Admission;
-  readonly verdict: Extract<Verdict, { kind: "allowed" }>;
-  readonly address: string;
-  readonly hello: Hello;
-  readonly channel: Channel;
-}
-
-export interface SessionOptions {
-  readonly view: ClusterView;
-  readonly audit: AuditSink;
-  readonly redactor?: Redactor | undefined;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly tasks: TaskRegistry;
-  readonly told: ToldDefinitions;
-  readonly limits: AppLimits;
-  readonly rates: CallRates;
-  readonly observer?: SessionObserver | undefined;
-  /** The sessions of this agent whose bridge is away. */
-  readonly unreached: Unreached;
-  /** How the server is reached, for the audit log. */
-  readonly egress: (app: App, principal: Principal) => Egress;
-  /** `admitted` is who the caller is at any time: a resume may bring another certificate. */
-  readonly startUpstream: (
-    app: App,
-    handlers: UpstreamHandlers,
-    admitted: () => Admission,
-  ) => Promise<Upstream>;
-}
+import type { Listened, Upstream } from "./upstream/upstream.ts";
 
 export class Session implements ChannelHandlers {
   readonly #options: SessionOptions;
@@ -91,7 +43,7 @@ export class Session implements ChannelHandlers {
   #secret: SessionSecret | undefined;
   readonly #absence: Absence;
   readonly #fromClient = new Lane((error) => this.#fail(error));
-  readonly #fromServer = new Lane((error) => this.#fail(error));
+  readonly #fromServer: ServerLane;
   readonly #over = new AbortController();
   readonly #closed = Promise.withResolvers<void>();
   readonly #time: SessionTime;
@@ -101,7 +53,6 @@ export class Session implements ChannelHandlers {
   #changes = 0;
   readonly #gate: Gate;
   #upstream: Upstream | undefined;
-  #stalled = false;
   #starting: Promise<void> | undefined;
 
   constructor(options: SessionOptions, connection: Connection) {
@@ -125,6 +76,11 @@ export class Session implements ChannelHandlers {
     this.#absence = new Absence({ ...options, unreachedMs, signal }, this);
     const { channel, hello } = connection;
     this.#exchange.connect(channel, this, { window: hello.window, received: 0 });
+    this.#fromServer = new ServerLane({
+      exchange: this.#exchange,
+      upstream: () => this.#upstream,
+      onError: (error) => this.#fail(error),
+    });
     this.#certify();
     this.#starting = this.#start().catch((error) => this.#fail(error));
   }
@@ -198,7 +154,7 @@ export class Session implements ChannelHandlers {
 
   /** The server is not read from, until what it has said has left. */
   get stalled(): boolean {
-    return this.#stalled;
+    return this.#fromServer.stalled;
   }
 
   /** Ends the session and tells the bridge why; what waits for its turn is dropped. */
@@ -409,7 +365,6 @@ export class Session implements ChannelHandlers {
         return this.#room();
       },
     });
-    if (this.#exchange.congested || this.#fromServer.bytes > MAX_LANE_BYTES) this.#stall();
   }
 
   /** Waits until both sides take more, if one of them does not. */
@@ -417,23 +372,6 @@ export class Session implements ChannelHandlers {
     const upstream = this.#upstream;
     if (!this.#exchange.congested && !upstream?.congested) return undefined;
     return Promise.all([this.#exchange.room(), upstream?.room()]).then(() => {});
-  }
-
-  /** Stops reading from the server until what it said has left. */
-  #stall(): void {
-    if (this.#stalled) return;
-    this.#stalled = true;
-    this.#upstream?.pause();
-    // The lane acts in order, so this comes when everything in front has gone and there is room.
-    this.#fromServer.push({
-      ready: undefined,
-      bytes: 0,
-      act: async () => {
-        await this.#exchange.room();
-        this.#stalled = false;
-        this.#upstream?.resume();
-      },
-    });
   }
 
   /** What the holder may do has changed, or may have: the client hears what it has to. */
