@@ -104,7 +104,7 @@ function connect(
         return fail(connectError(proxy, stream.authorizationError as NodeJS.ErrnoException));
       }
       if (stream.alpnProtocol !== ALPN) {
-        return fail(new RelayError("PROTOCOL", `${proxy} does not speak ${ALPN}`));
+        return fail(otherVersion(proxy));
       }
       stream.setNoDelay(true);
       settle(() => resolve(stream));
@@ -138,9 +138,18 @@ function connectError(proxy: string, cause: NodeJS.ErrnoException | undefined): 
       cause,
     });
   }
+  // An agent that knows other versions only says so before it shows who it is.
+  if (code.endsWith("_NO_APPLICATION_PROTOCOL")) return otherVersion(proxy, cause);
   const found = code === WRONG_AGENT ? "another one answered" : code || cause?.message;
   return new RelayError("PEER_UNTRUSTED", `Cannot trust the agent behind ${proxy}: ${found}`, {
     hint: "Check that the identity is of this cluster, and that the proxy address is right",
+    cause,
+  });
+}
+
+function otherVersion(proxy: string, cause?: Error): RelayError {
+  return new RelayError("PROTOCOL", `${proxy} does not speak ${ALPN}`, {
+    hint: "Run the same version of Postern on both ends",
     cause,
   });
 }

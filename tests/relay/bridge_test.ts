@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
+import tls from "node:tls";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { formatIdentityFile, IdentityError } from "../../identity/mod.ts";
+import { formatIdentityFile, generateKeyPair, IdentityError } from "../../identity/mod.ts";
+import { issueCertificate } from "../../identity/x509/mod.ts";
 import { BridgeClient, type Json } from "../support/bridge_client.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { test, type TestContext } from "../support/harness.ts";
@@ -239,6 +241,16 @@ const failures: [string, RegExp, (cluster: Cluster) => void][] = [
     ({ view }) => view.state = { kind: "locked", message: "stolen" },
   ],
   [
+    "there is no such app",
+    /^\[MCP_TELEPORT_ERROR\] .*tsh mcp ls -i \/nowhere\/identity --proxy /,
+    ({ view }) => view.apps.clear(),
+  ],
+  [
+    "the agent has had no news of the authority for too long",
+    /^\[MCP_NETWORK_UNAVAILABLE\] .*Try again once the cluster's authority is back/,
+    ({ view }) => view.age = "stale",
+  ],
+  [
     "the authority refuses",
     /^\[MCP_TELEPORT_ERROR\] access denied: identity is not allowed to reissue certificates\. .*allow_reissue: true/,
     ({ authority }) =>
@@ -381,6 +393,40 @@ test("a bridge speaks to no other agent than the one that the authority named", 
   });
   const { error } = await client.request(1, "initialize", INITIALIZE);
   assert.match(error.message, /^\[MCP_TELEPORT_ERROR\] Cannot trust the agent behind /);
+  assert.deepEqual(cluster.audit.events, []);
+});
+
+test("an agent that speaks another version of the protocol is no stranger", async (context) => {
+  const other = tls.createServer({ ALPNProtocols: ["postern/2"], minVersion: "TLSv1.3" });
+  const { client, cluster } = await start(context, {
+    prepare: (cluster) => {
+      const open = cluster.authority.openSession.bind(cluster.authority);
+      cluster.authority.openSession = async (request) => {
+        const key = generateKeyPair();
+        const { certificate } = await issueCertificate(cluster.hostCa, {
+          cluster: "test.example.com",
+          publicKey: key.publicKey,
+          claims: { kind: "host", role: "agent", host: "ab".repeat(16) },
+          usage: ["server"],
+          notBefore: new Date(),
+          notAfter: new Date(Date.now() + 60_000),
+        });
+        other.setSecureContext({ cert: certificate, key: key.privateKey });
+        return await open(request);
+      };
+    },
+    proxy: await new Promise<string>((resolve) =>
+      other.listen(0, "127.0.0.1", () => {
+        resolve(`127.0.0.1:${(other.address() as net.AddressInfo).port}`);
+      })
+    ),
+  });
+  context.cleanup(() => new Promise<void>((resolve) => other.close(() => resolve())));
+  const { error } = await client.request(1, "initialize", INITIALIZE);
+  assert.match(
+    error.message,
+    /^\[MCP_PROTOCOL_ERROR\] 127\.0\.0\.1:\d+ does not speak postern\/1\. .*same version/,
+  );
   assert.deepEqual(cluster.audit.events, []);
 });
 
