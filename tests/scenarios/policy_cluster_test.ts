@@ -10,6 +10,7 @@ test(
     const guide = await Guide.start(context);
     guide.write("narrow.yaml", NARROW_ROLE);
     await guide.tctl("create", "-f", "narrow.yaml");
+    await guide.tctl("bots", "update", "example", "--add-roles", "auditor");
     await guide.join();
     const client = await guide.open();
     const refused = await client.refusal("get-env");
@@ -63,6 +64,18 @@ test(
       APP,
     );
     assert.match(table, /^get-env +deny: denied_by_rule/m);
+
+    // From afar the preset of the bot lets it read the log, and nothing more.
+    const afar = (...args: string[]) =>
+      guide.run("tctl", "-i", guide.identity, "--auth-server", guide.cluster.proxy, ...args);
+    const log = await afar("audit", "ls", "--format=json");
+    assert.equal(log.code, 0, log.stderr);
+    const decided = JSON.parse(log.stdout) as { decision_id?: string }[];
+    assert.ok(decided.some(({ decision_id }) => decision_id === id));
+    const removal = await afar("rm", "role/example-role");
+    assert.deepEqual([removal.code, removal.stdout], [1, ""]);
+    assert.match(removal.stderr, /access denied: no role of this identity allows to delete/);
+    assert.match(await guide.tctl("get", "role/example-role"), /name: example-role/);
   },
-  { proves: ["policy.explain_id", "policy.cluster"] },
+  { proves: ["policy.explain_id", "policy.cluster", "tctl.remote"] },
 );

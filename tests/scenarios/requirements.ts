@@ -47,6 +47,7 @@ export const requirements = {
     "an agent whose authority is away goes on up to the configured age, and then refuses",
   "lock.targets": "a lock on a role or an app ends its open sessions, with a receipt",
   "tctl.edit": "a resource is changed in an editor, and a lost update is refused",
+  "tctl.remote": "tctl -i does from afar what the identity's roles allow, and nothing else",
   "fault.agent":
     "when the agent's process is killed, calls in flight are answered with an error, and the client goes on with the next one",
   "fault.agent_away": "a bridge or tbot that starts while the agent is away says so and ends",
