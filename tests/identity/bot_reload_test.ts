@@ -1,10 +1,16 @@
 // What a reload makes of a changed configuration, with services that tell what becomes of them.
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { BotStatus, createReload, parseBotConfig, runBot } from "../../identity/bot/mod.ts";
-import { caPin, IdentityError, silentLog } from "../../identity/mod.ts";
+import {
+  caPin,
+  IdentityError,
+  identityExpiry,
+  parseIdentityFile,
+  silentLog,
+} from "../../identity/mod.ts";
 import { FakeAuthority } from "../support/fake_authority.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { test, type TestContext } from "../support/harness.ts";
@@ -91,7 +97,7 @@ test("another token is joined with at once; one that is refused leaves the ident
   bot.services(bot.output("a"));
   await bot.start(2);
   bot.token = "unknown";
-  bot.services(bot.output("b"));
+  bot.services(bot.output("b"), bot.tunnel("files", 8080), "credential_ttl: 2h");
   assert.match(await bot.reload() ?? "", /token/);
   await bot.clock.asleep(2);
   assert.equal(
@@ -100,6 +106,9 @@ test("another token is joined with at once; one that is refused leaves the ident
   );
   assert.equal(bot.status.services["identity"]?.status, "healthy");
   assert.equal(bot.authority.calls.at(-2)?.method, "renew");
+  assert.deepEqual(bot.events, ["files listens on 8080", "files is closed"]);
+  const stored = parseIdentityFile(readFileSync(join(bot.root, "bot", "identity"), "utf8"), "");
+  assert.equal(identityExpiry(stored).getTime() - bot.clock.now().getTime(), 60 * 60_000);
   bot.token = "another";
   bot.authority.addToken("another");
   bot.services(bot.output("b"));
