@@ -38,10 +38,11 @@ async function play(): Promise<void> {
     const called = Promise.all(stage.callers.map((caller) => caller.works));
     await within(Promise.race([ended, called]), label, PLAY_MS);
     const healed = performance.now();
-    const served = Promise.all(stage.callers.map(async (caller) => {
-      await within(caller.served(), `${caller.name} after ${label}`, RECOVERY_MS);
-    }));
-    await served;
+    await Promise.all(
+      stage.callers.map((caller) =>
+        within(caller.served(), `${caller.name} after ${label}`, RECOVERY_MS)
+      ),
+    );
     const recovery = Math.round(performance.now() - healed);
     for (const name of names.map((name) => name.replace(/ \(.*/, ""))) {
       played[name] = (played[name] ?? 0) + 1;
@@ -53,10 +54,7 @@ async function play(): Promise<void> {
   }
   await stage.strike();
   for (const caller of stage.callers) caller.client.check(stage.effects);
-  await eventually(
-    () => left().length === 0,
-    "no process is left",
-  );
+  await eventually(() => left().length === 0, "no process is left");
   report(stage, { played, slowest, seconds: Math.round((performance.now() - began) / 1000) });
 }
 
