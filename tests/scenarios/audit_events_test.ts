@@ -237,6 +237,7 @@ async function joinHosts(guide: Guide): Promise<void> {
   }));
   await agent.presentApps([{ name: "far", description: "", uri: "mcp+http://x/", labels: {} }]);
   await guide.tctl("rm", `host/${host}`);
+  await assert.rejects(agent.renew({ publicKey }), { code: "ACCESS_DENIED" });
   await assert.rejects(join("f".repeat(32)), { code: "JOIN_REFUSED" });
 }
 
