@@ -4,6 +4,7 @@ import { createRedactor, parsePath, type RedactionPath } from "../../identity/au
 import type { SessionClaims } from "../../identity/mod.ts";
 import { SessionEvents } from "../../relay/agent/events.ts";
 import { Gate } from "../../relay/gate/mod.ts";
+import { readOutgoing } from "../../relay/http/outgoing.ts";
 import { test } from "../support/harness.ts";
 import { policyOf } from "./gate_support.ts";
 
@@ -60,4 +61,16 @@ test("other paths leave the name of what was asked for", () => {
   const name = `hmac-sha256:${"0".repeat(64)} and more`;
   const [asked = ""] = eventsOf(["$.params.arguments.password"], "tools/call", { name });
   assert.equal(JSON.parse(asked).tool, name);
+});
+
+test("what the agent asks a server itself is redacted like anything else", () => {
+  const path = parsePath("$..token");
+  assert.ok(path.ok);
+  const events = new SessionEvents(claims, undefined, createRedactor([path.path], "ab".repeat(32)));
+  const params = { _meta: { token: "hunter2" } };
+  const request = { jsonrpc: "2.0", id: "a", method: "tools/list", params };
+  const message = readOutgoing(new TextEncoder().encode(JSON.stringify(request)));
+  const text = JSON.stringify(events.asked({ message, because: "why" }));
+  assert.ok(text.includes('"token":"hmac-sha256:'), text);
+  assert.ok(!text.includes("hunter2"), text);
 });
