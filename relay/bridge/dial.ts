@@ -39,6 +39,8 @@ export async function dialSession(
     publicKeyEncoding: { type: "spki", format: "pem" },
     privateKeyEncoding: { type: "pkcs8", format: "pem" },
   });
+  // Nobody is there any more to use what would be granted.
+  way.signal.throwIfAborted();
   const grant = await authority.openSession({
     app,
     publicKey,

@@ -233,8 +233,9 @@ export class Channel {
 
   #take(frame: Frame): void {
     if (this.#over || this.#closed) return;
-    // Whoever takes long to greet still answers.
-    const early = frame.type === FrameType.END || frame.type === FrameType.PONG;
+    // Whoever takes long to greet still answers who has greeted.
+    const early = frame.type === FrameType.END ||
+      (frame.type === FrameType.PONG && this.#spoken);
     if (!this.#greeted && !early) {
       if (frame.type !== FrameType.HELLO && frame.type !== FrameType.WELCOME) {
         throw new RelayError("PROTOCOL", `Cannot take frame ${frame.type} before a greeting`);

@@ -188,7 +188,10 @@ test("Channel acknowledges what was passed on, even when it has nothing to say",
 });
 
 test("Channel hears that a peer lives which has not greeted yet", async () => {
-  const { ear, far } = against([encodeFrame(FrameType.PONG, 1), greeting]);
+  const { ear, far } = against([]);
+  ear.channel.greet(FrameType.HELLO, HELLO);
+  far.write(encodeFrame(FrameType.PONG, 1));
+  far.write(greeting);
   far.write(encodeFrame(FrameType.MESSAGE, 1, Buffer.from("{}")));
   await ear.until(() => ear.messages.length === 1);
   ear.channel.destroy();

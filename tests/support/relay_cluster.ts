@@ -166,6 +166,7 @@ export async function startCluster(options: Partial<AgentOptions> = {}): Promise
         : undefined,
   });
 
+  const underWay = new Set<Promise<unknown>>();
   const issue = async (changes: Partial<Issue> = {}): Promise<Issued> => {
     const pair = generateKeyPair();
     const claims: SessionClaims = {
@@ -179,7 +180,7 @@ export async function startCluster(options: Partial<AgentOptions> = {}): Promise
       ticket: randomBytes(10).toString("hex"),
       ...changes.claims,
     };
-    const { certificate } = await issueCertificate(changes.ca ?? userCa, {
+    const issuing = issueCertificate(changes.ca ?? userCa, {
       cluster: CLUSTER,
       publicKey: changes.publicKey ?? pair.publicKey,
       claims,
@@ -187,6 +188,8 @@ export async function startCluster(options: Partial<AgentOptions> = {}): Promise
       notAfter: changes.notAfter ?? new Date(Date.now() + 3_600_000),
       usage: ["client"],
     });
+    underWay.add(issuing);
+    const { certificate } = await issuing.finally(() => underWay.delete(issuing));
     return { certificate, key: pair.privateKey, claims };
   };
 
@@ -237,6 +240,8 @@ export async function startCluster(options: Partial<AgentOptions> = {}): Promise
     async close() {
       await listener.close();
       await agent.close();
+      // Whoever asked may have gone meanwhile.
+      await Promise.allSettled(underWay);
     },
   };
 }
