@@ -1,5 +1,6 @@
 /** The values of expressions. A value that does not fit is odd, and so is all that rests on it. */
 import type { Operator } from "./expression.ts";
+import { foldName } from "./names/mod.ts";
 
 export type Scalar = string | number | boolean;
 export type Value = Scalar | readonly Scalar[] | null | undefined | typeof ODD;
@@ -30,11 +31,6 @@ export function valueAt(args: unknown, path: readonly (string | number)[]): Valu
 function hasCaseTwin(object: object, name: string): boolean {
   const folded = foldName(name);
   return Object.keys(object).some((key) => key !== name && foldName(key) === folded);
-}
-
-/** Lower case of upper case, so that ſ meets s, the Kelvin sign k and the dotless ı i. */
-function foldName(name: string): string {
-  return name.toLowerCase().toUpperCase().toLowerCase();
 }
 
 function isScalar(value: unknown): value is Scalar {

@@ -1,5 +1,6 @@
 /** Whether a request of the client may pass. */
-import { foldCase, isCaseTwin } from "../wire/known_members.ts";
+import { foldName } from "../../policy/names/mod.ts";
+import { isCaseTwin } from "../wire/known_members.ts";
 import type { JsonView } from "../wire/json.ts";
 import { MAX_NAME_BYTES, MAX_URI_BYTES, plainName, type RequestMessage } from "../wire/scanner.ts";
 import type { Definitions } from "./_definition.ts";
@@ -253,7 +254,7 @@ export function deniedContent(
 /** Whether some reader takes the block for the use of a tool; forms have fields of any name. */
 function mayBeToolUse(block: JsonView): boolean {
   return block.members().some(([key, value]) =>
-    foldCase(key) === "type" && value.string() === "tool_use"
+    foldName(key) === "type" && value.string() === "tool_use"
   );
 }
 

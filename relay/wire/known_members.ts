@@ -3,6 +3,8 @@
  * take for one of them is refused: the Go servers of CVE-2026-27896 read `Name` for `name`.
  */
 
+import { foldName } from "../../policy/names/mod.ts";
+
 /** The names a JSON-RPC message may have, and no others. */
 export const MESSAGE_MEMBERS: ReadonlySet<string> = new Set([
   "jsonrpc",
@@ -49,20 +51,15 @@ export const INNER_MEMBERS: ReadonlySet<string> = new Set([
   "uri",
 ]);
 
-/** Lower case of upper case, so that ſ meets s, the Kelvin sign k and the dotless ı i. */
-export function foldCase(name: string): string {
-  return name.toLowerCase().toUpperCase().toLowerCase();
-}
-
 /** Whether `name` is not one of `known` but would be if case did not matter. */
 export function isCaseTwin(name: string, known: ReadonlySet<string>): boolean {
   if (known.has(name)) return false;
   let folded = FOLDED.get(known);
   if (folded === undefined) {
-    folded = new Set([...known].map(foldCase));
+    folded = new Set([...known].map(foldName));
     FOLDED.set(known, folded);
   }
-  return folded.has(foldCase(name));
+  return folded.has(foldName(name));
 }
 
 const FOLDED = new WeakMap<ReadonlySet<string>, ReadonlySet<string>>();
