@@ -1,6 +1,6 @@
 /** The tables of a PostgreSQL database, and the way there from those that earlier versions made. */
 import { closeSync, openSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Sql, TransactionSql } from "postgres";
 import { IdentityError } from "../error.ts";
 import type { Log } from "../log.ts";
@@ -132,6 +132,6 @@ export async function keepAsFile(sql: Sql, name: string, now: Date): Promise<str
   closeSync(openSync(path, "wx", 0o600));
   await copyToSqlite(sql, path);
   sync(path);
-  syncDirectory(join(path, ".."));
+  syncDirectory(dirname(path));
   return path;
 }

@@ -41,7 +41,7 @@ export class Progress {
     if (this.#byToken.size === 0) return false;
     const params = read(line);
     const followed = this.#byToken.get(JSON.stringify(params?.progressToken) ?? "");
-    const progress: unknown = params?.progress;
+    const progress = params?.progress;
     if (followed === undefined || typeof progress !== "number") return false;
     if (followed.again && progress <= followed.highest) return true;
     followed.highest = Math.max(followed.highest, progress);
@@ -57,9 +57,15 @@ export class Progress {
   }
 }
 
+/** What params may say of progress; anybody may have written them. */
+interface Told {
+  readonly progress?: unknown;
+  readonly progressToken?: unknown;
+  readonly _meta?: { readonly progressToken?: unknown } | null;
+}
+
 /** The params of a message, as far as they can be read. */
-// deno-lint-ignore no-explicit-any
-function read(line: Uint8Array): any {
+function read(line: Uint8Array): Told | null | undefined {
   if (line.length > MAX_READ_BYTES) return undefined;
   try {
     return JSON.parse(Buffer.from(line.buffer, line.byteOffset, line.length).toString()).params;
