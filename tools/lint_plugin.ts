@@ -2,6 +2,8 @@
  * The rules of the house that a program can check: which folder may know which, where the runtime
  * may be named, and who may write to a console.
  */
+import { fileURLToPath } from "node:url";
+
 const LAYERS = ["policy", "identity", "relay", "cli"] as const;
 
 /** Folders that stand outside the layers; they may look at anything. */
@@ -14,15 +16,23 @@ interface Place {
   readonly path: string;
 }
 
+/** What leads to this repository: folders above it may have names of ours. */
+const ROOT = slashed(fileURLToPath(new URL("..", import.meta.url)));
+
 /** Where a file of ours is; `undefined` for one that is not below a known folder. */
-export function placeOf(file: string): Place | undefined {
-  const parts = file.replaceAll("\\", "/").split("/");
+export function placeOf(file: string, root: string = ROOT): Place | undefined {
+  const path = slashed(file);
+  const parts = (path.startsWith(root) ? path.slice(root.length) : path).split("/");
   const known = new Set<string>([...LAYERS, ...OUTSIDE]);
   const at = parts.findLastIndex((part, index) =>
     known.has(part) && !parts.slice(0, index).some((before) => known.has(before))
   );
   const top = parts[at];
   return top === undefined ? undefined : { top, path: parts.slice(at).join("/") };
+}
+
+function slashed(path: string): string {
+  return path.replaceAll("\\", "/");
 }
 
 /** What is wrong with a file importing `specifier`, or nothing. */

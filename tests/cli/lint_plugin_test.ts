@@ -34,6 +34,8 @@ test("a file's place is the first known folder of its path", () => {
   assert.deepEqual(placeOf("/a/relay/policy/x.ts"), { top: "relay", path: "relay/policy/x.ts" });
   assert.deepEqual(placeOf("/a/mod.ts"), { top: "mod.ts", path: "mod.ts" });
   assert.equal(placeOf("/a/b.ts"), undefined);
+  const place = { top: "relay", path: "relay/x.ts" };
+  assert.deepEqual(placeOf("/a/tools/postern/relay/x.ts", "/a/tools/postern/"), place);
 });
 
 test("the runtime may be named in the host, in tools and in tests", () => {
