@@ -30,6 +30,8 @@ export { type AppLimits, DEFAULT_APP_LIMITS } from "./limits.ts";
 export type { Clock } from "./clock.ts";
 export { formatDuration, parseDuration } from "./duration.ts";
 export { IdentityError } from "./error.ts";
+export { SourceLimit, sourceOf } from "./source_limit.ts";
+export type { SourceLimits } from "./source_limit.ts";
 export type { IdentityErrorCode } from "./error.ts";
 export { HEADER_TRAITS, JWT_HEADER, reservedHeader, validHeaderValue } from "./header.ts";
 export { checkIdentity, identityCluster, identityExpiry } from "./identity_check.ts";

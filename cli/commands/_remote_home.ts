@@ -4,7 +4,8 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { AuditLog } from "../../identity/audit/mod.ts";
 import { JoinedHost, Presence } from "../../identity/host/mod.ts";
-import { type Clock, type Log, parseProxy } from "../../identity/mod.ts";
+import { type Clock, type Log, parseProxy, SourceLimit } from "../../identity/mod.ts";
+import type { SourceLimits } from "../../identity/mod.ts";
 import { ClusterFollower, RemoteView, type StreamQuestion } from "../../identity/stream/mod.ts";
 import type { Version } from "../../identity/stream/mod.ts";
 import { joinStreams } from "../../relay/tunnel/mod.ts";
@@ -19,28 +20,33 @@ export interface RemoteOptions {
   readonly resources: AsyncDisposableStack;
 }
 
-/** Connections to the authority at a time; it has a limit of its own. */
-const MAX_TO_AUTHORITY = 1024;
+/** Connections to the authority at a time; it has limits of its own. */
+const TO_AUTHORITY: SourceLimits = { total: 8192, perSource: 256 };
 
 export async function remoteRelayHome(options: RemoteOptions): Promise<RelayHome> {
   const { log } = options;
   const joined = await joinCluster(options, "relay");
   const follower = await follow(options, joined);
   const { host, port } = parseProxy(options.config.joining!.authority);
+  const places = new SourceLimit(TO_AUTHORITY);
   const open = new Set<Socket>();
   // Agents follow the authority through the relay, and would keep it alive for ever.
   options.resources.defer(() => open.forEach((socket) => socket.destroy()));
   return {
     ...common(options, joined, follower),
     toAuthority(socket) {
-      if (open.size >= MAX_TO_AUTHORITY) return void socket.destroy();
+      const leave = places.take(socket.remoteAddress);
+      if (!leave) return void socket.destroy();
       open.add(socket);
       const far = net.connect({ host, port, noDelay: true });
       far.on(
         "error",
         (error: Error) => log.warn("Cannot reach the authority", { error: error.message }),
       );
-      joinStreams(socket, far).finally(() => open.delete(socket));
+      joinStreams(socket, far).finally(() => {
+        open.delete(socket);
+        leave();
+      });
     },
     presentRelay: (addresses) => joined.client.presentRelay(addresses),
   };

@@ -13,6 +13,7 @@ import type { Connection } from "./caller.ts";
 import type { Cluster } from "./cluster.ts";
 import { trustedCertificates } from "./cluster_keys.ts";
 import type { HostIdentity } from "./host_credentials.ts";
+import { DEFAULT_PLACE_LIMITS, type PlaceLimits, Places } from "./places.ts";
 import { publicApi } from "./public_api.ts";
 
 export interface PublicServer {
@@ -21,7 +22,6 @@ export interface PublicServer {
 }
 
 const REQUEST_MS = 30_000;
-const MAX_CONNECTIONS = 1024;
 
 /**
  * Serves the public API of a cluster; the certificate is read anew for each connection. `agent` is
@@ -31,6 +31,7 @@ export function createPublicServer(
   cluster: Cluster,
   identity: HostIdentity,
   agent?: () => LocalAgent | undefined,
+  limits: PlaceLimits = DEFAULT_PLACE_LIMITS,
 ): PublicServer {
   const api = publicApi(cluster, agent);
   const listener = getRequestListener((request, { incoming }) =>
@@ -44,6 +45,12 @@ export function createPublicServer(
   let served = credentials;
   let trusted = trustedBy(cluster).join();
   const open = new Set<Socket>();
+  const places = new Places(limits);
+  server.on("secureConnection", (socket: TLSSocket) => {
+    if (socket.authorized && !places.prove(socket)) {
+      cluster.log.warn("Too many connections of machines and hosts", { most: limits.proven });
+    }
+  });
   server.on("request", listener as (request: unknown, response: unknown) => void);
   server.on("tlsClientError", (error) => {
     cluster.log.debug("TLS handshake with the authority failed", { error: error.message });
@@ -54,7 +61,11 @@ export function createPublicServer(
   return {
     accept(socket) {
       socket.on("error", () => socket.destroy());
-      if (open.size >= MAX_CONNECTIONS) return void socket.destroy();
+      if (!places.enter(socket)) {
+        const source = socket.remoteAddress;
+        cluster.log.debug("Refused a connection: too many have proven nothing", { source });
+        return void socket.destroy();
+      }
       open.add(socket);
       socket.once("close", () => open.delete(socket));
       socket.setTimeout(REQUEST_MS, () => socket.destroy());

@@ -1,6 +1,6 @@
-import { isIPv6 } from "node:net";
 import type { Clock } from "../clock.ts";
 import { IdentityError } from "../error.ts";
+import { sourceOf } from "../source_limit.ts";
 
 /** Refused joins of one address in a window; more are not looked at. */
 const MOST = 20;
@@ -73,16 +73,3 @@ const REFUSALS: ReadonlySet<string> = new Set([
   "JOIN_TOKEN_EXPIRED",
   "JOIN_TOKEN_USED",
 ]);
-
-/** An address, or the /64 that one machine may have of IPv6 (RFC 6177). */
-export function sourceOf(remote: string): string {
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(remote)?.[1];
-  if (mapped !== undefined) return mapped;
-  if (!isIPv6(remote)) return remote;
-  const [head = "", tail] = remote.split("%")[0]!.split("::");
-  const before = head === "" ? [] : head.split(":");
-  const after = tail === undefined || tail === "" ? [] : tail.split(":");
-  const zeros = tail === undefined ? 0 : 8 - before.length - after.length;
-  const groups = [...before, ...Array<string>(zeros).fill("0"), ...after];
-  return groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16)).join(":");
-}

@@ -5,7 +5,7 @@
  */
 import type { Buffer } from "node:buffer";
 import net from "node:net";
-import type { Log } from "../../identity/mod.ts";
+import { type Log, SourceLimit } from "../../identity/mod.ts";
 import { RelayError } from "../error.ts";
 import {
   DEFAULT_HELLO_LIMITS,
@@ -60,17 +60,23 @@ export interface Listener {
 export async function startListener(options: ListenerOptions): Promise<Listener> {
   const { preambles = [], route, log } = options;
   const limits = { ...DEFAULT_LISTENER_LIMITS, ...options.limits };
-  const unrouted = new Unrouted(limits);
+  const places = new SourceLimit({
+    total: limits.unrouted,
+    perSource: limits.unroutedPerSource,
+  });
+  const unrouted = new Set<net.Socket>();
 
   const take = async (socket: net.Socket) => {
     // A socket without this listener would bring the process down when its peer resets it.
     const onError = (error: Error) => log.debug("Connection failed", { error: error.message });
     socket.on("error", onError);
-    const source = sourceOf(socket.remoteAddress);
-    if (!unrouted.add(socket, source)) {
+    const source = socket.remoteAddress;
+    const release = places.take(source);
+    if (!release) {
       log.debug("Refused a connection: too many have not said where to", { source });
       return socket.destroy();
     }
+    unrouted.add(socket);
     try {
       const opening = await readOpening(socket, preambles, limits.hello);
       const accept = opening.kind === "tls"
@@ -82,7 +88,8 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
     } catch (error) {
       log.debug("Refused a connection", { source, error: (error as Error).message });
     } finally {
-      unrouted.remove(socket, source);
+      unrouted.delete(socket);
+      release();
     }
     socket.destroy();
   };
@@ -97,7 +104,7 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       // The port is free at once. The callback of `close` is not awaited: it comes when the last
       // connection has ended, and routed ones may live on.
       server.close();
-      unrouted.destroyAll();
+      for (const socket of unrouted) socket.destroy();
       return Promise.resolve();
     },
   };
@@ -123,46 +130,4 @@ function listen(server: net.Server, { host, port }: { host: string; port: number
       resolve();
     });
   });
-}
-
-/** Counts the connections that have not said where they want to go. */
-class Unrouted {
-  readonly #limits: ListenerLimits;
-  readonly #sockets = new Set<net.Socket>();
-  readonly #bySource = new Map<string, number>();
-
-  constructor(limits: ListenerLimits) {
-    this.#limits = limits;
-  }
-
-  add(socket: net.Socket, source: string): boolean {
-    const count = this.#bySource.get(source) ?? 0;
-    if (this.#sockets.size >= this.#limits.unrouted) return false;
-    if (count >= this.#limits.unroutedPerSource) return false;
-    this.#sockets.add(socket);
-    this.#bySource.set(source, count + 1);
-    return true;
-  }
-
-  remove(socket: net.Socket, source: string): void {
-    this.#sockets.delete(socket);
-    const count = (this.#bySource.get(source) ?? 1) - 1;
-    if (count > 0) this.#bySource.set(source, count);
-    else this.#bySource.delete(source);
-  }
-
-  destroyAll(): void {
-    for (const socket of this.#sockets) socket.destroy();
-  }
-}
-
-/** One IPv6 customer has a whole /64, so addresses inside it count as one source. */
-function sourceOf(address: string | undefined): string {
-  if (address === undefined) return "unknown";
-  if (!address.includes(":") || address.startsWith("::ffff:")) return address;
-  const [head = "", tail = ""] = address.split("::");
-  const left = head === "" ? [] : head.split(":");
-  const right = tail === "" ? [] : tail.split(":");
-  const zeros = Array(Math.max(0, 8 - left.length - right.length)).fill("0");
-  return [...left, ...(address.includes("::") ? zeros : []), ...right].slice(0, 4).join(":");
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { RefusedJoins, sourceOf } from "../../identity/authority/refused_joins.ts";
-import { generateKeyPair, IdentityError } from "../../identity/mod.ts";
+import { RefusedJoins } from "../../identity/authority/refused_joins.ts";
+import { generateKeyPair, IdentityError, sourceOf } from "../../identity/mod.ts";
 import { test } from "../support/harness.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 import { realAuthority, TTL } from "../support/real_authority.ts";

@@ -11,6 +11,7 @@ import {
   openCluster,
 } from "../../identity/authority/mod.ts";
 import type { Cluster } from "../../identity/authority/mod.ts";
+import type { PlaceLimits } from "../../identity/authority/places.ts";
 import type { HostTokenItem, JoinedRole } from "../../identity/authority/cluster.ts";
 import { connectHost, type HostClient } from "../../identity/host/mod.ts";
 import {
@@ -70,6 +71,7 @@ export async function realAuthority(
     clock?: Clock;
     /** A connection string; several authorities on one of them are one cluster. */
     database?: string;
+    places?: PlaceLimits;
   } = {},
 ): Promise<RealAuthority> {
   const { name = "example.test", clock = systemClock } = options;
@@ -84,7 +86,7 @@ export async function realAuthority(
   context.cleanup(() => cluster.audit.close());
   const request = { role: "authority", host, names: [name, "localhost"] } as const;
   const identity = await HostIdentity.open(cluster, request, context.signal);
-  const server = createPublicServer(cluster, identity);
+  const server = createPublicServer(cluster, identity, undefined, options.places);
   const port = net.createServer((socket) => server.accept(socket));
   await new Promise<void>((resolve) => port.listen(0, "127.0.0.1", () => resolve()));
   context.cleanup(() => new Promise<void>((resolve) => port.close(() => resolve())));
