@@ -2,13 +2,11 @@
  * The relay's end of the tunnels: agents dial in, and clients are sent to them over connections that
  * the agents have opened already, so that a session needs no round trip more than a direct one.
  */
-import { constants } from "node:crypto";
 import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
-import tls from "node:tls";
-import type { Clock, Log } from "../../identity/mod.ts";
-import { readCertificate, verifyCertificate } from "../../identity/x509/mod.ts";
+import type { Log } from "../../identity/mod.ts";
 import { RelayError } from "../error.ts";
+import { type AdmissionLimits, type AdmissionOptions, AgentAdmission } from "./admit_agent.ts";
 import { ControlLink } from "./control_link.ts";
 import { dataHeader, newOffer, type Offer, openingId, provesOffer } from "./data_opening.ts";
 import { joinStreams } from "./join_streams.ts";
@@ -16,18 +14,12 @@ import { joinStreams } from "./join_streams.ts";
 /** The server name by which agents ask a relay for a control link. */
 export const TUNNEL_NAME = "tunnel.postern.internal";
 
-export interface TunnelsOptions {
-  readonly cluster: string;
-  /** The relay's own certificate and key, PEM; asked for each connection. */
-  readonly hostCredentials: () => { readonly certificate: string; readonly key: string };
-  /** X.509 certificates, PEM, that sign agents now. */
-  readonly hostCas: () => readonly string[];
-  readonly clock: Clock;
+export interface TunnelsOptions extends Omit<AdmissionOptions, "limits"> {
   readonly log: Log;
   readonly limits?: Partial<TunnelLimits>;
 }
 
-export interface TunnelLimits {
+export interface TunnelLimits extends AdmissionLimits {
   /** Connections that are kept open for each agent before there is a client. */
   readonly warm: number;
   /** Clients that may wait for a connection to one agent, and for how long in milliseconds. */
@@ -35,8 +27,7 @@ export interface TunnelLimits {
   readonly waitMs: number;
   /** Agents at a time. */
   readonly agents: number;
-  /** Milliseconds that a handshake may take, and an offer may stand. */
-  readonly handshakeMs: number;
+  /** Milliseconds that an offer may stand. */
   readonly offerMs: number;
   /** Clients that are connected at a time. */
   readonly joined: number;
@@ -47,6 +38,7 @@ export const DEFAULT_TUNNEL_LIMITS: TunnelLimits = {
   waiting: 256,
   waitMs: 10_000,
   agents: 10_000,
+  handshakes: { total: 1024, perSource: 128 },
   handshakeMs: 10_000,
   offerMs: 30_000,
   joined: 100_000,
@@ -79,6 +71,7 @@ class AgentTunnel {
 export class Tunnels {
   readonly #options: TunnelsOptions;
   readonly #limits: TunnelLimits;
+  readonly #admission: AgentAdmission;
   readonly #agents = new Map<string, AgentTunnel>();
   readonly #offers = new Map<string, { readonly agent: string; readonly offer: Offer }>();
   readonly #joined = new Set<Promise<void>>();
@@ -89,6 +82,7 @@ export class Tunnels {
   constructor(options: TunnelsOptions) {
     this.#options = options;
     this.#limits = { ...DEFAULT_TUNNEL_LIMITS, ...options.limits };
+    this.#admission = new AgentAdmission({ ...options, limits: this.#limits });
   }
 
   /** Agents that can be reached now. */
@@ -154,21 +148,7 @@ export class Tunnels {
   }
 
   async #link(socket: Socket): Promise<void> {
-    const stream = await this.#handshake(socket);
-    const { raw } = stream.getPeerCertificate();
-    const certificate = readCertificate(raw);
-    const { claims, cluster, notAfter } = certificate;
-    if (claims.kind !== "host" || claims.role !== "agent" || cluster !== this.#options.cluster) {
-      throw new RelayError("PEER_UNTRUSTED", `${certificate.spiffeId} is no agent of this cluster`);
-    }
-    // Not every runtime has looked at the dates.
-    await verifyCertificate(
-      certificate,
-      this.#options.hostCas(),
-      this.#options.clock.now(),
-      "client",
-    );
-    const agent = claims.host;
+    const { agent, notAfter, stream } = await this.#admission.admit(socket);
     if (!this.#agents.has(agent) && this.#agents.size >= this.#limits.agents) {
       throw new RelayError("ROUTE_REFUSED", "There are too many agents at this relay");
     }
@@ -196,39 +176,6 @@ export class Tunnels {
       () => link.close(),
       () => {},
     );
-  }
-
-  #handshake(socket: Socket): Promise<tls.TLSSocket> {
-    const { clock, hostCas, hostCredentials } = this.#options;
-    const { certificate, key } = hostCredentials();
-    const server = tls.createServer({
-      cert: certificate,
-      key,
-      ca: [...hostCas()],
-      requestCert: true,
-      rejectUnauthorized: true,
-      minVersion: "TLSv1.3",
-      // An expired certificate must not live on in a session ticket.
-      secureOptions: constants.SSL_OP_NO_TICKET,
-    });
-    const enough = new AbortController();
-    return new Promise<tls.TLSSocket>((resolve, reject) => {
-      const fail = (found: string) =>
-        reject(new RelayError("PEER_UNTRUSTED", `TLS handshake with an agent failed: ${found}`));
-      socket.once("close", () => fail("the connection was closed"));
-      clock.sleep(this.#limits.handshakeMs, enough.signal).then(
-        () => fail("it took too long"),
-        () => {},
-      );
-      server.on("tlsClientError", (error) => fail(error.message));
-      server.once("secureConnection", (stream) => {
-        stream.pause();
-        stream.on("error", () => {});
-        if (stream.authorized) resolve(stream);
-        else fail("the agent's certificate is not accepted");
-      });
-      server.emit("connection", socket);
-    }).finally(() => enough.abort());
   }
 
   #offerMore(agent: string, tunnel: AgentTunnel): void {

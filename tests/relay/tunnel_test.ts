@@ -13,6 +13,7 @@ import {
   DATA_OPENING_BYTES,
   RelayDialler,
   TUNNEL_NAME,
+  type TunnelLimits,
   Tunnels,
 } from "../../relay/tunnel/mod.ts";
 import { test, type TestContext } from "../support/harness.ts";
@@ -49,9 +50,13 @@ interface RelayOptions {
   readonly ca: Ca;
   readonly warm?: number;
   readonly port?: number;
+  readonly limits?: Partial<TunnelLimits>;
 }
 
-async function startRelay(context: TestContext, { ca, warm = 2, port = 0 }: RelayOptions) {
+async function startRelay(
+  context: TestContext,
+  { ca, limits = {}, warm = 2, port = 0 }: RelayOptions,
+) {
   const credentials = await issue(ca, { role: "relay", host: RELAY });
   const tunnels = new Tunnels({
     cluster: CLUSTER,
@@ -59,7 +64,7 @@ async function startRelay(context: TestContext, { ca, warm = 2, port = 0 }: Rela
     hostCas: () => [ca.certificate],
     clock: systemClock,
     log: silentLog,
-    limits: { warm },
+    limits: { warm, ...limits },
   });
   const listener = await startListener({
     host: "127.0.0.1",
@@ -134,6 +139,21 @@ async function echo(stream: tls.TLSSocket, text: string): Promise<string> {
   return heard;
 }
 
+/** The first bytes of a TLS client that asks for a name. */
+async function clientHello(servername: string): Promise<Buffer> {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as net.AddressInfo;
+  const client = tls.connect({ host: "127.0.0.1", port, servername });
+  client.on("error", () => {});
+  const [socket] = await once(server, "connection") as [net.Socket];
+  const [bytes] = await once(socket, "data") as [Buffer];
+  client.destroy();
+  socket.destroy();
+  server.close();
+  return bytes;
+}
+
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2));
 }
@@ -194,6 +214,32 @@ test("a relay that drains sends nobody more, and lets those who are connected fi
   assert.equal(await echo(stream, "still"), "still");
   stream.destroy();
   await drained;
+});
+
+test("strangers who begin a tunnel and do not go on are few, and leave room for agents elsewhere", async (context) => {
+  const ca = await hostCa();
+  const { port, tunnels } = await startRelay(context, {
+    ca,
+    limits: { handshakes: { total: 8, perSource: 2 } },
+  });
+  const hello = await clientHello(TUNNEL_NAME);
+  const begin = async (localAddress: string) => {
+    const socket = net.connect({ host: "127.0.0.1", port, localAddress });
+    context.cleanup(() => socket.destroy());
+    socket.on("error", () => {});
+    await once(socket, "connect");
+    socket.write(hello);
+    // The relay's half of the handshake, or its end.
+    const heard = await Promise.race([once(socket, "data"), once(socket, "close")]);
+    return heard[0] instanceof Uint8Array ? socket : undefined;
+  };
+  const held = [await begin("127.0.0.2"), await begin("127.0.0.2")];
+  assert.ok(held.every((socket) => socket !== undefined));
+  assert.equal(await begin("127.0.0.2"), undefined);
+  await startAgent(context, ca, port);
+  await until(() => tunnels.agents.length === 1);
+  held[0]!.destroy();
+  while (await begin("127.0.0.2") === undefined);
 });
 
 test("a data connection is admitted by what was offered over the link, once", async (context) => {
