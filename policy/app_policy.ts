@@ -5,6 +5,7 @@
 import type { Decision, RuleRef } from "./decision.ts";
 import type { Approved } from "./labels.ts";
 import { type Entry, type GuardedEntry, ListMatcher, type NameMatcher } from "./matchers.ts";
+import { decideReadings } from "./resource_readings.ts";
 import type { Repeats } from "./role.ts";
 
 /** What a call brings beside the tool's name. */
@@ -22,6 +23,7 @@ export interface AppPolicy {
   decideTool(name: string, call?: ToolCall): Decision;
   /** Whether a list shows a tool: it does when some call of it may be allowed. */
   listTool(name: string, definition?: string): Decision;
+  /** Judged as it is written, and as servers may read it: `%73ecret` is `secret` to some. */
   decideResource(uri: string): Decision;
   decidePrompt(name: string): Decision;
   /** True only if every call of every tool is allowed, so that unknown methods may pass. */
@@ -146,8 +148,8 @@ export class CompiledAppPolicy implements AppPolicy {
 
   decideResource(uri: string): Decision {
     if (this.access.effect === "deny") return this.access;
-    this.#resources ??= listMatcher(this.#roles.resources, this.access.by);
-    return this.#resources.decide(uri);
+    const rules = this.#resources ??= listMatcher(this.#roles.resources, this.access.by);
+    return decideReadings(uri, (spelling) => rules.decide(spelling));
   }
 
   decidePrompt(name: string): Decision {

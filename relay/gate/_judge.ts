@@ -5,7 +5,6 @@ import type { JsonView } from "../wire/json.ts";
 import { MAX_NAME_BYTES, MAX_URI_BYTES, plainName, type RequestMessage } from "../wire/scanner.ts";
 import type { Definitions } from "./_definition.ts";
 import type { Hints } from "./_hints.ts";
-import { decideResource } from "./_resource.ts";
 import { CLIENT_REQUESTS } from "./methods.ts";
 import { type Decision, type GatePolicy, isUnrestricted } from "./policy.ts";
 import type { GateReason, Target, TargetKind } from "./step.ts";
@@ -58,7 +57,7 @@ export function decideListing({ kind, name }: Target, context: Context): Decisio
     case "tool":
       return policy.listTool(name, definitions.get(name));
     case "resource":
-      return decideResource(name, policy);
+      return policy.decideResource(name);
     case "prompt":
       return policy.decidePrompt(name);
     case "task": {

@@ -1,5 +1,5 @@
-// policy/ runs where there is nothing but the language: bundled for a browser, it gives the same
-// answers as here.
+// policy/ runs where there is nothing but the language and the URL class, which every browser has:
+// bundled for one, it gives the same answers as here.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -34,7 +34,7 @@ function bundle(): string {
 }
 
 test("policy/, bundled for a browser, answers every vector as it does here", () => {
-  const context = createContext({});
+  const context = createContext({ URL });
   runInContext(bundle(), context);
   const names = readdirSync(vectors).filter((name) => name.endsWith(".yaml")).sort();
   const files = names.map((file) => ({

@@ -1,6 +1,7 @@
 // A policy for the gate's tests, and the reader of its vectors.
 import { readdirSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
+import { decideReadings } from "../../policy/resource_readings.ts";
 import type { Decision, GatePolicy } from "../../relay/gate/mod.ts";
 
 export const allow: Decision = {
@@ -32,7 +33,7 @@ export function policyOf(grants: Grants): GatePolicy {
     repeats: undefined,
     decideTool: decideBy(tools),
     listTool: decideBy(tools),
-    decideResource: decideBy(resources),
+    decideResource: (uri) => decideReadings(uri, decideBy(resources)),
     decidePrompt: decideBy(prompts),
   };
 }

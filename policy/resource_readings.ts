@@ -1,15 +1,20 @@
-import type { Decision, GatePolicy } from "./policy.ts";
+/**
+ * What servers may take the URI of a resource for, beside what is written. Rules are written in one
+ * spelling, and servers read many.
+ */
+import type { Decision } from "./decision.ts";
 
 /**
- * Decides on a resource. A URI that climbs (`docs/../etc`) must be allowed as it is written and as
- * a server may resolve it, so that a rule for a folder is not a rule for its neighbours. However a
- * URI is spelled, what a rule denies stays denied: `%73ecret` is `secret` to a server that decodes.
+ * Decides on a resource by what rules say of one spelling. A URI that climbs (`docs/../etc`) must be
+ * allowed as it is written and as a server may resolve it, so that a rule for a folder is not a rule
+ * for its neighbours. However a URI is spelled, what a rule denies stays denied: `%73ecret` is
+ * `secret` to a server that decodes.
  */
-export function decideResource(uri: string, policy: GatePolicy): Decision {
-  const decision = policy.decideResource(uri);
+export function decideReadings(uri: string, decide: (spelling: string) => Decision): Decision {
+  const decision = decide(uri);
   if (decision.effect === "deny") return decision;
   for (const reading of readings(uri)) {
-    const other = policy.decideResource(reading.uri);
+    const other = decide(reading.uri);
     if (other.effect === "allow") continue;
     // Rules that allow may be written in one spelling; only those that deny hold for all.
     if (reading.climbs || other.because === "denied_by_rule") return other;
