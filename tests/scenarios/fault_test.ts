@@ -55,12 +55,14 @@ test(
     const call = client.refusal("trigger-long-running-operation", LONG);
     await client.call("echo", { message: "the call before is in flight" });
     await guide.cluster.agent.kill();
-    // What is asked meanwhile waits.
-    const later = client.call("echo", { message: "later" });
+    // What is asked meanwhile waits; unless the bridge has not seen the end of its connection yet,
+    // and cannot know any more what became of what it wrote.
+    const later = client.call("echo", { message: "later" }).catch(String);
     await guide.cluster.start();
     const error = await within(call, "the answer to the call in flight");
     assert.match(error.message, /effect is unknown/);
-    assert.equal(await within(later, "a later answer"), "Echo: later");
+    assert.match(await within(later, "a later answer"), /^Echo: later$|had an effect is unknown/);
+    assert.equal(await client.call("echo", { message: "after" }), "Echo: after");
     assert.equal(client.closed, false);
   },
   { proves: ["fault.agent"] },
