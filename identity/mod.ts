@@ -30,6 +30,7 @@ export { type AppLimits, DEFAULT_APP_LIMITS } from "./limits.ts";
 export type { Clock } from "./clock.ts";
 export { formatDuration, parseDuration } from "./duration.ts";
 export { IdentityError } from "./error.ts";
+export { FORWARDED_BYTES, FORWARDED_MAGIC, forwardedHeader } from "./forwarded.ts";
 export { SourceLimit, sourceOf } from "./source_limit.ts";
 export type { SourceLimits } from "./source_limit.ts";
 export type { IdentityErrorCode } from "./error.ts";

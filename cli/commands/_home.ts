@@ -2,6 +2,7 @@
  * The cluster as relay and agent of a process see it, whether its authority is in this process
  * (`_local_home.ts`) or elsewhere (`_remote_home.ts`).
  */
+import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import type { AuditFigures } from "../../identity/audit/mod.ts";
 import type { App, AuditSink, Clock, ClusterView, Log, SignAppToken } from "../../identity/mod.ts";
@@ -28,6 +29,8 @@ interface Home {
 export interface RelayHome extends Home {
   /** Where names lead that are no agent's. */
   readonly toAuthority: (socket: Socket) => void;
+  /** The same for a connection in front of which another relay has said whose it is. */
+  readonly forwardedToAuthority: (header: Buffer) => (socket: Socket) => void;
   /** Says where agents can dial this relay; to be said again before the lease ends. */
   presentRelay(addresses: readonly string[]): Promise<{ readonly lease: number }>;
 }

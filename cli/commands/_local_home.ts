@@ -25,6 +25,7 @@ export async function localRelayHome(
   return {
     ...common(local, identity, "relay"),
     toAuthority: authority.accept,
+    forwardedToAuthority: authority.acceptForwarded,
     presentRelay: (addresses) => presentRelay(cluster, { host }, addresses),
   };
 }

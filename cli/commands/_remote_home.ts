@@ -1,10 +1,17 @@
 /** Relay and agent whose authority is elsewhere: they join, follow its changes, and ship what they record. */
+import type { Buffer } from "node:buffer";
 import net, { type Socket } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { AuditLog } from "../../identity/audit/mod.ts";
 import { JoinedHost, Presence } from "../../identity/host/mod.ts";
-import { type Clock, type Log, parseProxy, SourceLimit } from "../../identity/mod.ts";
+import {
+  type Clock,
+  forwardedHeader,
+  type Log,
+  parseProxy,
+  SourceLimit,
+} from "../../identity/mod.ts";
 import type { SourceLimits } from "../../identity/mod.ts";
 import { ClusterFollower, RemoteView, type StreamQuestion } from "../../identity/stream/mod.ts";
 import type { Version } from "../../identity/stream/mod.ts";
@@ -32,22 +39,35 @@ export async function remoteRelayHome(options: RemoteOptions): Promise<RelayHome
   const open = new Set<Socket>();
   // Agents follow the authority through the relay, and would keep it alive for ever.
   options.resources.defer(() => open.forEach((socket) => socket.destroy()));
+  /** Passes a connection on, behind a header that says whose it is. */
+  const passOn = (socket: Socket, header: Buffer | undefined) => {
+    const leave = places.take(socket.remoteAddress);
+    if (!leave) return void socket.destroy();
+    open.add(socket);
+    const far = net.connect({ host, port, noDelay: true });
+    far.on(
+      "error",
+      (error: Error) => log.warn("Cannot reach the authority", { error: error.message }),
+    );
+    if (header) far.write(header);
+    joinStreams(socket, far).finally(() => {
+      open.delete(socket);
+      leave();
+    });
+  };
   return {
     ...common(options, joined, follower),
     toAuthority(socket) {
-      const leave = places.take(socket.remoteAddress);
-      if (!leave) return void socket.destroy();
-      open.add(socket);
-      const far = net.connect({ host, port, noDelay: true });
-      far.on(
-        "error",
-        (error: Error) => log.warn("Cannot reach the authority", { error: error.message }),
-      );
-      joinStreams(socket, far).finally(() => {
-        open.delete(socket);
-        leave();
-      });
+      const said = {
+        host: joined.host,
+        address: socket.remoteAddress ?? "",
+        at: options.clock.now(),
+      };
+      const signer = { cluster: joined.cluster, privateKey: joined.credentials.key };
+      passOn(socket, forwardedHeader(said, signer));
     },
+    // What the first relay has said is nearer to the truth.
+    forwardedToAuthority: (header) => (socket) => passOn(socket, header),
     presentRelay: (addresses) => joined.client.presentRelay(addresses),
   };
 }

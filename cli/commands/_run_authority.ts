@@ -12,7 +12,13 @@ import {
 } from "../../identity/authority/mod.ts";
 import type { Cluster } from "../../identity/authority/mod.ts";
 import type { LocalAgent } from "../../identity/authority/admin/mod.ts";
-import { type Clock, type Log, parseProxy } from "../../identity/mod.ts";
+import {
+  type Clock,
+  FORWARDED_BYTES,
+  FORWARDED_MAGIC,
+  type Log,
+  parseProxy,
+} from "../../identity/mod.ts";
 import { openStore } from "../../identity/storage/mod.ts";
 import { type Listener, startListener } from "../../relay/proxy/mod.ts";
 import type { ClusterConfig } from "../config/teleport_yaml.ts";
@@ -76,7 +82,16 @@ export async function runAuthority(
   const server = createPublicServer(cluster, identity, agent);
   resources.defer(() => server.close());
   const listener = config.authorityListen &&
-    await startListener({ ...config.authorityListen, log, route: () => server.accept });
+    await startListener({
+      ...config.authorityListen,
+      log,
+      route: () => server.accept,
+      preambles: [{
+        magic: FORWARDED_MAGIC,
+        bytes: FORWARDED_BYTES,
+        route: server.acceptForwarded,
+      }],
+    });
   if (listener) resources.defer(() => listener.close());
   return { cluster, host, server, listener };
 }

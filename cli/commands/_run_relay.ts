@@ -1,6 +1,7 @@
 /** The public port of a relay: clients, agents that dial in, and whoever wants the authority. */
 import type { Socket } from "node:net";
 import { isTicketName, readTicket } from "../../identity/authority/mod.ts";
+import { FORWARDED_BYTES, FORWARDED_MAGIC } from "../../identity/mod.ts";
 import type { Agent } from "../../relay/agent/mod.ts";
 import { type Listener, startListener } from "../../relay/proxy/mod.ts";
 import { DATA_MAGIC, DATA_OPENING_BYTES, TUNNEL_NAME, Tunnels } from "../../relay/tunnel/mod.ts";
@@ -56,6 +57,10 @@ export async function runRelay(
       magic: DATA_MAGIC,
       bytes: DATA_OPENING_BYTES,
       route: (bytes) => tunnels.admit(bytes),
+    }, {
+      magic: FORWARDED_MAGIC,
+      bytes: FORWARDED_BYTES,
+      route: home.forwardedToAuthority,
     }],
   });
   let draining = false;

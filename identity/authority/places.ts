@@ -20,11 +20,16 @@ export const DEFAULT_PLACE_LIMITS: PlaceLimits = {
   proven: 8192,
 };
 
+/** A socket, or the TLS socket on it. */
+type Caller = Pick<Socket, "remoteAddress" | "remotePort">;
+
 export class Places {
   readonly #limits: PlaceLimits;
   readonly #strangers: SourceLimit;
   /** By address and port of the caller: a TLS socket does not tell which socket it came from. */
   readonly #promotions = new Map<string, () => boolean>();
+  /** Addresses of clients that relays have told. */
+  readonly #told = new Map<string, string>();
   #proven = 0;
 
   constructor(limits: PlaceLimits) {
@@ -32,11 +37,18 @@ export class Places {
     this.#strangers = new SourceLimit(limits.strangers);
   }
 
-  /** A connection that has just come; `false`: there is no place, and nothing is kept of it. */
-  enter(socket: Socket): boolean {
-    const leave = this.#strangers.take(socket.remoteAddress);
+  /**
+   * A connection that has just come, from an address that a relay may have told; `false`: there is
+   * no place, and nothing is kept of it.
+   */
+  enter(socket: Socket, told?: string): boolean {
+    const leave = this.#strangers.take(told ?? socket.remoteAddress);
     if (!leave) return false;
     const caller = callerOf(socket);
+    if (told !== undefined) {
+      this.#told.set(caller, told);
+      socket.once("close", () => this.#told.delete(caller));
+    }
     const deadline = setTimeout(() => socket.destroy(), this.#limits.strangerLife);
     const settle = () => {
       clearTimeout(deadline);
@@ -55,11 +67,16 @@ export class Places {
   }
 
   /** Its certificate holds; `false`: there is no place of that kind, and it stays a stranger. */
-  prove(socket: Pick<Socket, "remoteAddress" | "remotePort">): boolean {
+  prove(socket: Caller): boolean {
     return this.#promotions.get(callerOf(socket))?.() ?? false;
+  }
+
+  /** Where a caller is: as a relay has told it, or else where its connection comes from. */
+  addressOf(socket: Caller): string {
+    return this.#told.get(callerOf(socket)) ?? socket.remoteAddress ?? "unknown";
   }
 }
 
-function callerOf({ remoteAddress, remotePort }: Pick<Socket, "remoteAddress" | "remotePort">) {
+function callerOf({ remoteAddress, remotePort }: Caller): string {
   return `${remoteAddress} ${remotePort}`;
 }

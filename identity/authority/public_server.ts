@@ -2,6 +2,7 @@
  * TLS and HTTP for the public API, over connections that the public port has routed here. Client
  * certificates are asked for and never demanded: each endpoint judges for itself.
  */
+import type { Buffer } from "node:buffer";
 import { constants } from "node:crypto";
 import http2 from "node:http2";
 import type { IncomingMessage } from "node:http";
@@ -13,11 +14,15 @@ import type { Connection } from "./caller.ts";
 import type { Cluster } from "./cluster.ts";
 import { trustedCertificates } from "./cluster_keys.ts";
 import type { HostIdentity } from "./host_credentials.ts";
+import { toldAddress } from "./hosts/told_address.ts";
 import { DEFAULT_PLACE_LIMITS, type PlaceLimits, Places } from "./places.ts";
 import { publicApi } from "./public_api.ts";
 
 export interface PublicServer {
+  /** Takes a connection over. */
   accept(socket: Socket): void;
+  /** The same for a connection that began with a relay's header ({@link FORWARDED_MAGIC}). */
+  acceptForwarded(header: Buffer): (socket: Socket) => void;
   close(): void;
 }
 
@@ -34,8 +39,9 @@ export function createPublicServer(
   limits: PlaceLimits = DEFAULT_PLACE_LIMITS,
 ): PublicServer {
   const api = publicApi(cluster, agent);
+  const places = new Places(limits);
   const listener = getRequestListener((request, { incoming }) =>
-    api.fetch(request, bindings(incoming as IncomingMessage))
+    api.fetch(request, bindings(incoming as IncomingMessage, places))
   );
   const { credentials } = identity;
   const server = http2.createSecureServer({
@@ -45,7 +51,6 @@ export function createPublicServer(
   let served = credentials;
   let trusted = trustedBy(cluster).join();
   const open = new Set<Socket>();
-  const places = new Places(limits);
   server.on("secureConnection", (socket: TLSSocket) => {
     if (socket.authorized && !places.prove(socket)) {
       cluster.log.warn("Too many connections of machines and hosts", { most: limits.proven });
@@ -58,24 +63,36 @@ export function createPublicServer(
   server.on("sessionError", (error) => {
     cluster.log.debug("HTTP/2 session failed", { error: String(error) });
   });
+  const accept = (socket: Socket, address?: string) => {
+    socket.on("error", () => socket.destroy());
+    if (socket.destroyed) return;
+    if (!places.enter(socket, address)) {
+      const source = address ?? socket.remoteAddress;
+      cluster.log.debug("Refused a connection: too many have proven nothing", { source });
+      return void socket.destroy();
+    }
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+    socket.setTimeout(REQUEST_MS, () => socket.destroy());
+    const cas = trustedBy(cluster).join();
+    if (identity.credentials !== served || cas !== trusted) {
+      served = identity.credentials;
+      trusted = cas;
+      server.setSecureContext(tlsOptions(cluster, served));
+    }
+    server.emit("connection", socket);
+  };
   return {
-    accept(socket) {
-      socket.on("error", () => socket.destroy());
-      if (!places.enter(socket)) {
-        const source = socket.remoteAddress;
-        cluster.log.debug("Refused a connection: too many have proven nothing", { source });
-        return void socket.destroy();
-      }
-      open.add(socket);
-      socket.once("close", () => open.delete(socket));
-      socket.setTimeout(REQUEST_MS, () => socket.destroy());
-      const cas = trustedBy(cluster).join();
-      if (identity.credentials !== served || cas !== trusted) {
-        served = identity.credentials;
-        trusted = cas;
-        server.setSecureContext(tlsOptions(cluster, served));
-      }
-      server.emit("connection", socket);
+    // The listener hands over a socket and nothing else.
+    accept: (socket) => accept(socket),
+    acceptForwarded: (header) => (socket) => {
+      toldAddress(cluster, header).then(
+        (address) => accept(socket, address),
+        (error: unknown) => {
+          cluster.log.warn("Cannot judge a relay's connection", { error: String(error) });
+          socket.destroy();
+        },
+      );
     },
     close() {
       for (const socket of open) socket.destroy();
@@ -106,11 +123,11 @@ function tlsOptions(
   };
 }
 
-function bindings(request: IncomingMessage): Connection {
+function bindings(request: IncomingMessage, places: Places): Connection {
   const stream = (request as { stream?: { session?: { socket: TLSSocket } } }).stream;
   const socket = stream?.session?.socket ?? request.socket as TLSSocket;
   const { raw } = socket.getPeerCertificate() ?? {};
-  const remote = socket.remoteAddress ?? "unknown";
+  const remote = places.addressOf(socket);
   return socket.authorized
     ? { peer: raw, remote }
     : { peer: undefined, stranger: raw?.length ? raw : undefined, remote };

@@ -14,6 +14,9 @@ test(
     const second = await cluster.startRelay("relay-2");
     const one = await cluster.startAgent("agent-1", "one", `proxy_server: ${first.proxy}`);
     const two = await cluster.startAgent("agent-2", "two", `auth_server: ${cluster.authority}`);
+    for (let i = 0; i < 20; i++) await cluster.guess(second.proxy, "127.0.0.9");
+    assert.match(await cluster.guess(second.proxy, "127.0.0.9"), /RATE_LIMITED/);
+    // Who guesses keeps out nobody else who comes by the same relay.
     await cluster.join(second.proxy);
 
     const near = await cluster.open("one", first.proxy);

@@ -1,8 +1,13 @@
 // Authority, relays and agents as processes of their own, joined by tokens, on the compiled programs.
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import https from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { generateKeyPair, parseProxy } from "../../identity/mod.ts";
 import {
   botFile,
   currentUser,
@@ -98,6 +103,25 @@ export class ApartCluster {
     const args = ["start", "-c", "tbot.yaml", "--oneshot"];
     const { code, stderr } = await runProgram("tbot", args, { cwd: directory });
     assert.equal(code, 0, stderr);
+  }
+
+  /** Tries to join with a token that is none, from an address of this machine; the answer's body. */
+  async guess(proxy: string, localAddress: string): Promise<string> {
+    const { host, port } = parseProxy(proxy);
+    const { publicKey } = generateKeyPair();
+    const request = https.request({
+      host,
+      port,
+      localAddress,
+      path: "/postern/v1/join",
+      method: "POST",
+      rejectUnauthorized: false,
+      agent: false,
+      headers: { "content-type": "application/json" },
+    });
+    request.end(JSON.stringify({ method: "token", token: "0".repeat(32), publicKey, ttl: 600 }));
+    const [response] = await once(request, "response") as [IncomingMessage];
+    return await text(response);
   }
 
   /** Opens an MCP session through a relay. */

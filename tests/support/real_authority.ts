@@ -10,7 +10,7 @@ import {
   HostIdentity,
   openCluster,
 } from "../../identity/authority/mod.ts";
-import type { Cluster } from "../../identity/authority/mod.ts";
+import type { Cluster, PublicServer } from "../../identity/authority/mod.ts";
 import type { PlaceLimits } from "../../identity/authority/places.ts";
 import type { HostTokenItem, JoinedRole } from "../../identity/authority/cluster.ts";
 import { connectHost, type HostClient } from "../../identity/host/mod.ts";
@@ -43,6 +43,7 @@ export interface HostMachine extends Credentials {
 
 export interface RealAuthority {
   readonly cluster: Cluster;
+  readonly server: PublicServer;
   readonly proxy: string;
   readonly pin: string;
   connect(credentials?: Credentials, trust?: Trust): AuthorityClient;
@@ -114,6 +115,7 @@ export async function realAuthority(
   };
   return {
     cluster,
+    server,
     proxy,
     pin: caPin(cluster.keys.host.certificate),
     connect,
