@@ -28,9 +28,9 @@ interface Home {
 
 export interface RelayHome extends Home {
   /** Where names lead that are no agent's. */
-  readonly toAuthority: (socket: Socket) => void;
+  readonly toAuthority: (socket: Socket, address: string) => void;
   /** The same for a connection in front of which another relay has said whose it is. */
-  readonly forwardedToAuthority: (header: Buffer) => (socket: Socket) => void;
+  readonly forwardedToAuthority: (header: Buffer) => (socket: Socket, address: string) => void;
   /** Says where agents can dial this relay; to be said again before the lease ends. */
   presentRelay(addresses: readonly string[]): Promise<{ readonly lease: number }>;
 }

@@ -40,8 +40,8 @@ export async function remoteRelayHome(options: RemoteOptions): Promise<RelayHome
   // Agents follow the authority through the relay, and would keep it alive for ever.
   options.resources.defer(() => open.forEach((socket) => socket.destroy()));
   /** Passes a connection on, behind a header that says whose it is. */
-  const passOn = (socket: Socket, header: Buffer | undefined) => {
-    const leave = places.take(socket.remoteAddress);
+  const passOn = (socket: Socket, address: string, header: Buffer | undefined) => {
+    const leave = places.take(address);
     if (!leave) return void socket.destroy();
     open.add(socket);
     const far = net.connect({ host, port, noDelay: true });
@@ -57,17 +57,13 @@ export async function remoteRelayHome(options: RemoteOptions): Promise<RelayHome
   };
   return {
     ...common(options, joined, follower),
-    toAuthority(socket) {
-      const said = {
-        host: joined.host,
-        address: socket.remoteAddress ?? "",
-        at: options.clock.now(),
-      };
+    toAuthority(socket, address) {
+      const said = { host: joined.host, address, at: options.clock.now() };
       const signer = { cluster: joined.cluster, privateKey: joined.credentials.key };
-      passOn(socket, forwardedHeader(said, signer));
+      passOn(socket, address, forwardedHeader(said, signer));
     },
     // What the first relay has said is nearer to the truth.
-    forwardedToAuthority: (header) => (socket) => passOn(socket, header),
+    forwardedToAuthority: (header) => (socket, address) => passOn(socket, address, header),
     presentRelay: (addresses) => joined.client.presentRelay(addresses),
   };
 }

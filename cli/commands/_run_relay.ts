@@ -26,7 +26,7 @@ const RETRY_MS = 5_000;
 
 export async function runRelay(
   home: RelayHome,
-  config: Pick<ClusterConfig, "listen">,
+  config: Pick<ClusterConfig, "balancers" | "listen">,
   near: NearAgent | undefined,
 ): Promise<RunningRelay> {
   const { clock, log } = home;
@@ -39,6 +39,7 @@ export async function runRelay(
   });
   const listener = await startListener({
     ...config.listen,
+    ...(config.balancers && { balancers: config.balancers }),
     log,
     route: (servername) => {
       if (servername === TUNNEL_NAME) return tunnels.acceptLink;
@@ -48,8 +49,7 @@ export async function runRelay(
         const ticket = readTicket(servername, key, clock.now());
         if (ticket === undefined) continue;
         if (ticket.agent !== near?.host) return tunnels.route(ticket.agent);
-        return (socket: Socket) =>
-          near.agent.accept(socket, { address: socket.remoteAddress ?? "unknown" });
+        return (socket: Socket, address: string) => near.agent.accept(socket, { address });
       }
       return undefined;
     },

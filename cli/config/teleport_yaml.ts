@@ -1,5 +1,6 @@
 /** `teleport.yaml`, as far as MCP access goes: for relay, authority and agent, together or apart. */
 import { readFileSync } from "node:fs";
+import type { BlockList } from "node:net";
 import { homedir, userInfo } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -16,6 +17,7 @@ import {
 } from "../../identity/config/mod.ts";
 import type { HostPort, Source } from "../../identity/config/mod.ts";
 import { DEFAULT_NEWS_AGES, IdentityError } from "../../identity/mod.ts";
+import { networks, networkText } from "./networks.ts";
 import { AUDIT_DEFAULTS, auditSchema, type AuditSection } from "./audit_section.ts";
 import { type AppSection, appSectionSchema, readAppSection } from "./app_section.ts";
 import { type KeyEncryption, keyEncryptionSchema } from "./key_encryption_section.ts";
@@ -34,6 +36,8 @@ export interface ClusterConfig extends AppSection, AuditSection {
   readonly services: Services;
   /** The public port, of a relay. */
   readonly listen: HostPort;
+  /** Load balancers in front of the public port, which speak PROXY protocol. */
+  readonly balancers?: BlockList;
   /** A port of the authority alone, which other relays and agents reach. */
   readonly authorityListen: HostPort | undefined;
   /** How to reach an authority that is elsewhere. */
@@ -96,7 +100,15 @@ const schema = z.strictObject({
     public_addr: oneOrMany.default([]),
     listen_addr: z.string().optional(),
     drain_timeout: period(0).default(DEFAULT_DRAIN_MS),
-  }).default({ enabled: true, public_addr: [], drain_timeout: DEFAULT_DRAIN_MS }),
+    proxy_protocol: toggle.default(false),
+    proxy_protocol_from: z.array(networkText).default([]),
+  }).default({
+    enabled: true,
+    public_addr: [],
+    drain_timeout: DEFAULT_DRAIN_MS,
+    proxy_protocol: false,
+    proxy_protocol_from: [],
+  }),
   app_service: appSectionSchema,
   audit: auditSchema,
   tracing_service: tracingSchema,
@@ -175,6 +187,9 @@ export function parseClusterConfig(text: string, file: string): ClusterConfig {
     clusterName: raw.auth_service.cluster_name,
     services,
     listen: raw.proxy_service.web_listen_addr ?? DEFAULT_LISTEN,
+    ...(raw.proxy_service.proxy_protocol && {
+      balancers: networks(raw.proxy_service.proxy_protocol_from),
+    }),
     authorityListen: raw.auth_service.listen_addr ??
       (services.authority && !services.relay
         ? { host: DEFAULT_LISTEN.host, port: AUTHORITY_PORT }
@@ -199,6 +214,16 @@ function refuseWhatIsMissing(raw: RawConfig, source: Source): void {
       at: placeOf(source, []),
       message: "there is nothing to do: every service is switched off",
       hint: "set enabled: yes for auth_service, proxy_service or app_service",
+    });
+  }
+  const { proxy_protocol: on, proxy_protocol_from: from } = raw.proxy_service;
+  if (on !== from.length > 0) {
+    problems.push({
+      at: placeOf(source, ["proxy_service", on ? "proxy_protocol" : "proxy_protocol_from"]),
+      message: on
+        ? "proxy_protocol needs proxy_protocol_from: whoever is believed could be anybody"
+        : "proxy_protocol_from has no effect without proxy_protocol: on",
+      hint: "set proxy_protocol: on, and list the load balancers, such as 10.0.0.0/24",
     });
   }
   const foreign = [

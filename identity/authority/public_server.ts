@@ -19,10 +19,10 @@ import { DEFAULT_PLACE_LIMITS, type PlaceLimits, Places } from "./places.ts";
 import { publicApi } from "./public_api.ts";
 
 export interface PublicServer {
-  /** Takes a connection over. */
-  accept(socket: Socket): void;
+  /** Takes a connection over; `address` is its client's, where that is not the socket's own. */
+  accept(socket: Socket, address?: string): void;
   /** The same for a connection that began with a relay's header ({@link FORWARDED_MAGIC}). */
-  acceptForwarded(header: Buffer): (socket: Socket) => void;
+  acceptForwarded(header: Buffer): (socket: Socket, address?: string) => void;
   close(): void;
 }
 
@@ -83,11 +83,10 @@ export function createPublicServer(
     server.emit("connection", socket);
   };
   return {
-    // The listener hands over a socket and nothing else.
-    accept: (socket) => accept(socket),
-    acceptForwarded: (header) => (socket) => {
+    accept,
+    acceptForwarded: (header) => (socket, address) => {
       toldAddress(cluster, header).then(
-        (address) => accept(socket, address),
+        (told) => accept(socket, told ?? address),
         (error: unknown) => {
           cluster.log.warn("Cannot judge a relay's connection", { error: String(error) });
           socket.destroy();

@@ -104,6 +104,8 @@ export function readOpening(
     socket.on("close", onClose);
     socket.on("end", onClose);
     socket.on("data", onData);
+    // Whoever has read what came before has left it paused.
+    socket.resume();
   });
 }
 

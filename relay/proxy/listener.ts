@@ -13,9 +13,13 @@ import {
   type Preamble,
   readOpening,
 } from "./client_hello.ts";
+import { readProxyHeader } from "./proxy_header.ts";
 
-/** Takes a connection over; nothing of it has been read as far as the taker can tell. */
-export type Accept = (socket: net.Socket) => void;
+/**
+ * Takes a connection over; nothing of it has been read as far as the taker can tell. The address is
+ * the client's: the socket's own, unless a load balancer has told another.
+ */
+export type Accept = (socket: net.Socket, address: string) => void;
 
 export interface ListenerOptions {
   readonly host: string;
@@ -31,6 +35,8 @@ export interface ListenerOptions {
     /** Where one leads; `undefined` refuses. */
     readonly route: (bytes: Buffer) => Accept | undefined;
   })[];
+  /** Load balancers, whose connections begin with a PROXY protocol header; none without it. */
+  readonly balancers?: net.BlockList;
   readonly log: Log;
   readonly limits?: Partial<ListenerLimits>;
 }
@@ -64,32 +70,40 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
     total: limits.unrouted,
     perSource: limits.unroutedPerSource,
   });
+  // Who is behind a balancer counts once its header is there; before that it is one of these.
+  const announced = new SourceLimit({ total: limits.unrouted, perSource: limits.unrouted });
   const unrouted = new Set<net.Socket>();
 
   const take = async (socket: net.Socket) => {
     // A socket without this listener would bring the process down when its peer resets it.
     const onError = (error: Error) => log.debug("Connection failed", { error: error.message });
     socket.on("error", onError);
-    const source = socket.remoteAddress;
-    const release = places.take(source);
-    if (!release) {
-      log.debug("Refused a connection: too many have not said where to", { source });
-      return socket.destroy();
-    }
+    let source = socket.remoteAddress ?? "unknown";
+    const told = isBalancer(options.balancers, source);
+    let release = (told ? announced : places).take(source);
     unrouted.add(socket);
     try {
+      if (told && release) {
+        source = await readProxyHeader(socket, limits.hello.milliseconds) ?? source;
+        release();
+        release = places.take(source);
+      }
+      if (!release) {
+        log.debug("Refused a connection: too many have not said where to", { source });
+        return void socket.destroy();
+      }
       const opening = await readOpening(socket, preambles, limits.hello);
       const accept = opening.kind === "tls"
         ? route(opening.servername)
         : preambles.find(({ magic }) => opening.bytes.subarray(0, magic.length).equals(magic))
           ?.route(opening.bytes);
-      if (accept && !socket.destroyed) return accept(socket);
+      if (accept && !socket.destroyed) return accept(socket, source);
       log.debug("Refused a connection: no route", { source });
     } catch (error) {
       log.debug("Refused a connection", { source, error: (error as Error).message });
     } finally {
       unrouted.delete(socket);
-      release();
+      release?.();
     }
     socket.destroy();
   };
@@ -108,6 +122,12 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       return Promise.resolve();
     },
   };
+}
+
+function isBalancer(balancers: net.BlockList | undefined, source: string): boolean {
+  if (balancers === undefined) return false;
+  const plain = source.replace(/^::ffff:(?=\d+\.)/i, "");
+  return balancers.check(plain, net.isIPv6(plain) ? "ipv6" : "ipv4");
 }
 
 function listen(server: net.Server, { host, port }: { host: string; port: number }) {

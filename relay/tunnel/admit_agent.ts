@@ -44,8 +44,8 @@ export class AgentAdmission {
   }
 
   /** Throws `PEER_UNTRUSTED` for who is no agent, and `ROUTE_REFUSED` where too many try. */
-  async admit(socket: Socket): Promise<AdmittedAgent> {
-    const leave = this.#places.take(socket.remoteAddress);
+  async admit(socket: Socket, address: string): Promise<AdmittedAgent> {
+    const leave = this.#places.take(address);
     if (!leave) throw new RelayError("ROUTE_REFUSED", "Too many try to open a tunnel");
     try {
       const stream = await this.#handshake(socket);

@@ -96,11 +96,11 @@ export class Tunnels {
   }
 
   /** Takes a connection over on which an agent asks for a control link. */
-  acceptLink = (socket: Socket): void => {
+  acceptLink = (socket: Socket, address: string): void => {
     this.#keep(socket);
-    this.#link(socket).catch((error: unknown) => {
+    this.#link(socket, address).catch((error: unknown) => {
       this.#options.log.info("Refused a tunnel", {
-        from: socket.remoteAddress,
+        from: address,
         error: String(error),
       });
       socket.destroy();
@@ -120,10 +120,10 @@ export class Tunnels {
   }
 
   /** Takes a client over whose ticket leads to the agent; undefined when there is no way to it. */
-  route(agent: string): ((socket: Socket) => void) | undefined {
+  route(agent: string): ((socket: Socket, address: string) => void) | undefined {
     const tunnel = this.#agents.get(agent);
     if (!tunnel || this.#draining || this.#joined.size >= this.#limits.joined) return undefined;
-    return (socket) => this.#send(tunnel, socket);
+    return (socket, address) => this.#send(tunnel, socket, address);
   }
 
   /**
@@ -147,8 +147,8 @@ export class Tunnels {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  async #link(socket: Socket): Promise<void> {
-    const { agent, notAfter, stream } = await this.#admission.admit(socket);
+  async #link(socket: Socket, address: string): Promise<void> {
+    const { agent, notAfter, stream } = await this.#admission.admit(socket, address);
     if (!this.#agents.has(agent) && this.#agents.size >= this.#limits.agents) {
       throw new RelayError("ROUTE_REFUSED", "There are too many agents at this relay");
     }
@@ -167,7 +167,7 @@ export class Tunnels {
     this.#agents.set(agent, tunnel);
     // One link for each agent: the older one is most likely half open.
     before?.close();
-    this.#options.log.info("An agent has opened a tunnel", { agent, from: socket.remoteAddress });
+    this.#options.log.info("An agent has opened a tunnel", { agent, from: address });
     if (this.#draining) link.send({ drain: true });
     else this.#offerMore(agent, tunnel);
     // The agent comes again with its next certificate.
@@ -225,13 +225,9 @@ export class Tunnels {
     socket.resume();
   }
 
-  #send(tunnel: AgentTunnel, socket: Socket): void {
+  #send(tunnel: AgentTunnel, socket: Socket, address: string): void {
     this.#keep(socket);
-    const client = {
-      socket,
-      address: socket.remoteAddress ?? "unknown",
-      gone: new AbortController(),
-    };
+    const client = { socket, address, gone: new AbortController() };
     const agent = this.#agentOf(tunnel);
     const [warm] = tunnel.warm;
     if (warm) {

@@ -194,6 +194,16 @@ const bad: readonly { what: string; yaml: string; says: RegExp }[] = [
     says: /f:2:3: unknown key `web_listen_adr` \(did you mean `web_listen_addr`\?\)/,
   },
   {
+    what: "PROXY protocol of anybody",
+    yaml: "proxy_service:\n  proxy_protocol: on\n",
+    says: /f:2:19: proxy_protocol needs proxy_protocol_from/,
+  },
+  {
+    what: "a load balancer that is no network",
+    yaml: "proxy_service:\n  proxy_protocol: on\n  proxy_protocol_from: [10.0.0.0/33]\n",
+    says: /f:3:25: .*a network is an address/,
+  },
+  {
     what: "an address without a port",
     yaml: "proxy_service:\n  web_listen_addr: example.com\n",
     says: /f:2:20: "example.com" is not an address/,
