@@ -32,6 +32,10 @@ export class Part {
     this.#options = options;
   }
 
+  get process(): RunningProgram | undefined {
+    return this.#process;
+  }
+
   get pid(): number {
     return this.#process?.pid ?? -1;
   }
