@@ -37,7 +37,7 @@ async function start(context: TestContext, mode: string | undefined, modern = fa
     });
     client.send({ jsonrpc: "2.0", method: "notifications/initialized" });
   }
-  const list = () => client.request("list", "tools/list", { _meta });
+  const list = (id = "list") => client.request(id, "tools/list", { _meta });
   const call = (name: string) =>
     client.request(name, "tools/call", { name, _meta: { ..._meta, progressToken: `p ${name}` } });
   const made = () => readFileSync(effects, "utf8").trim().split("\n");
@@ -62,14 +62,14 @@ for (const { mode, tool, again, modern = false } of rows) {
   const which = `${tool}${modern ? " of a modern client" : ""}`;
   const what = again ? "is made again" : "is answered with an unknown outcome";
   test(`with mcp_repeat_calls ${mode ?? "unset"}, ${which} ${what} when its server dies`, async (context) => {
-    const { call, client, list, made, told } = await start(context, mode, modern);
+    const { call, list, made, told } = await start(context, mode, modern);
     await list();
     const { error, result } = await call(tool);
     if (!again) {
       assert.match(error.message, UNKNOWN);
       assert.deepEqual(made(), [tool]);
       // The next session goes on, and knows nothing of the call.
-      await client.request("after", "tools/list", { _meta: modern ? MODERN : {} });
+      await list("after");
       assert.deepEqual(made(), [tool]);
       return;
     }
