@@ -1,4 +1,5 @@
 // A program that is kept running, as a service manager would keep it.
+import assert from "node:assert/strict";
 import { existsSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -7,6 +8,9 @@ import type { Machine } from "./_network.ts";
 
 /** Milliseconds until one that has ended by itself is started again. */
 const RESTART_MS = 250;
+
+/** Characters of stderr that are shown of one that has ended badly. */
+const SAID_LAST = 2_000;
 
 export interface PartOptions {
   readonly machine: Machine;
@@ -30,10 +34,6 @@ export class Part {
     this.machine = options.machine;
     this.name = options.machine.name;
     this.#options = options;
-  }
-
-  get process(): RunningProgram | undefined {
-    return this.#process;
   }
 
   get pid(): number {
@@ -71,9 +71,11 @@ export class Part {
     await process?.kill();
   }
 
-  /** Asks it to end; its exit code. */
-  async stop(): Promise<number | null> {
-    return await this.#leave()?.stop() ?? null;
+  /** Asks it to end, which it does with 0; if not, what it said last tells why. */
+  async stop(): Promise<void> {
+    const process = this.#leave();
+    const code = await process?.stop();
+    assert.equal(code, 0, `${this.name} ended with ${code}: ${process?.stderr.slice(-SAID_LAST)}`);
   }
 
   /** From now on its end is no accident. */

